@@ -103,9 +103,8 @@ def flush(self:Recorder):
 def _complain(self:Recorder, v):
     l, i = self.learn, len(self.raw_losses)
     batch, late = i - sum(self.nb_batches), l.batch_idx - (i - sum(self.nb_batches))
-    dl = getattr(getattr(l, 'data', None), 'train_dl', None)
-    items = getattr(dl, 'last_names', None) if not late else None
-    names = f' Its items: {items()}.' if callable(items) else ''
+    names = getattr(getattr(getattr(l, 'data', None), 'train_dl', None), 'names', lambda i: [])(batch)
+    names = f" It begins with {', '.join(names)}." if names else ''
     raise NonFiniteLoss(f"The loss is {v} in epoch {l.epoch+1}, batch {batch+1} of {l.n_batch} (learning rate {self.lrs[i]:.2g}).{names} "
         "The weights are spoilt from here on: make or load the model anew, then try a smaller learning rate (see lr_find), gradient clipping, "
         "or look for broken inputs; the batch is in learn.xb and learn.yb" + (f" ({late} batches later)." if late else "."))
