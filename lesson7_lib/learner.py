@@ -308,7 +308,8 @@ def freeze_to(self:Learner,
 @patch
 def freeze(self:Learner):
     "Train only the last layer group; raises ValueError where there is only one"
-    if len(self.layer_groups) < 2: raise ValueError("The model has one layer group, so there is nothing to freeze: cut it first, as in learn.split([model[2]]).")
+    if len(self.layer_groups) < 2:
+        raise ValueError("The model has one layer group, so there is nothing to freeze: cut it first, as in learn.split([model[2]]).")
     self.freeze_to(-1)
 
 @patch
@@ -420,7 +421,8 @@ def opt_state(
     sd = opt.state_dict()
     tensors = {f'opt/{i}/{k}': v for i, s in sd['state'].items() for k, v in s.items() if isinstance(v, torch.Tensor)}
     plain = {f'{i}/{k}': v for i, s in sd['state'].items() for k, v in s.items() if not isinstance(v, torch.Tensor)}
-    return tensors, dict(type=type(opt).__name__, plain=plain, groups=[{**{k: g[k] for k in _hypers if k in g}, 'n': len(g['params'])} for g in sd['param_groups']])
+    groups = [{**{k: g[k] for k in _hypers if k in g}, 'n': len(g['params'])} for g in sd['param_groups']]
+    return tensors, dict(type=type(opt).__name__, plain=plain, groups=groups)
 
 def load_opt_state(
     opt,        # a PyTorch optimiser over the same parameters
@@ -450,7 +452,8 @@ def save(self:Learner,
 ):
     "Write the model (and the optimiser) to `path/model_dir/name.safetensors`"
     f = self._file(name)
-    tensors, meta = {f'model/{k}': v for k, v in self.model.state_dict().items()}, dict(kind='checkpoint', model=type(self.model).__name__)
+    tensors = {f'model/{k}': v for k, v in self.model.state_dict().items()}
+    meta = dict(kind='checkpoint', model=type(self.model).__name__)
     if with_opt and self.opt is not None:
         ts, meta['opt'] = opt_state(self.opt)
         tensors.update(ts)
@@ -545,9 +548,11 @@ def load_learner(
     "Open an exported learner, without its data and without running code from the files"
     f = Path(folder)/'learner.safetensors'
     tensors, meta = load_tensors(f)
-    if meta.get('kind') != 'export': raise ValueError(f"{f.name} in {Path(folder).name} was not written by learn.export(): it is a {meta.get('kind')}. Use learn.load for checkpoints.")
+    if meta.get('kind') != 'export':
+        raise ValueError(f"{f.name} in {Path(folder).name} was not written by learn.export(): it is a {meta.get('kind')}. Use learn.load for checkpoints.")
     if model is None:
-        if 'error' in meta['recipe']: raise RecipeError(f"{meta['recipe']['error']} Give load_learner an instance: load_learner(folder, model={meta['model']}(…)).")
+        if 'error' in meta['recipe']:
+            raise RecipeError(f"{meta['recipe']['error']} Give load_learner an instance: load_learner(folder, model={meta['model']}(…)).")
         model = build_model(meta['recipe'])
     load_state(model, {k[6:]: v for k, v in tensors.items() if k.startswith('model/')})
     return Learner(DataBunch.from_state(meta['data'], path=folder, device=device), model.eval(), silent=True)
