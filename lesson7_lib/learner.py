@@ -344,9 +344,10 @@ def predict_batch(self:Learner, xb):   # xb: one batch of inputs, as the data's 
 def get_preds(self:Learner,
     ds_type=DatasetType.Valid,    # which part of the data
     with_loss=False,              # also the loss of each item?
+    dl=None,                      # other batches than those of `ds_type`
 ):                                # -> [predictions, targets] or [predictions, targets, losses], on the CPU
     "Predictions (probabilities, where the targets are categories) for a whole part of the data"
-    dl = self.dl(ds_type)
+    dl = self.dl(ds_type) if dl is None else dl
     if dl is None or len(dl) == 0: raise ValueError(f"There is no data in {ds_type}: split some off, or choose another part.")
     res = []
     for xb, yb in progress(dl, desc='predict'):
@@ -363,6 +364,20 @@ def _loss_per_item(self:Learner, out, yb):
         f.reduction = 'none'
         return f(out, *_tup(yb)).reshape(len(out), -1).mean(1)
     return torch.stack([f(out[i:i+1], *[o[i:i+1] for o in _tup(yb)]) for i in range(len(out))])
+
+# %% ../nbs/00_learner.ipynb #682e5dd8
+@patch
+def TTA(self:Learner,
+    ds_type=DatasetType.Valid,    # which part of the data
+    n=8,                          # how many random variants of each item
+):                                # -> [mean predictions, targets], on the CPU
+    "Test-time augmentation; raises ValueError where the training set has no transforms"
+    dl, tfms = copy.copy(self.dl(ds_type)), getattr(self.data.train_ds, 'tfms', None)
+    if tfms is None: raise ValueError("TTA needs the transforms of the training set, and this one has none: give some to transform(), or use get_preds.")
+    preds, targs = self.get_preds(dl=dl)
+    dl.dataset = dl.dataset.new(dl.dataset.x, dl.dataset.y, tfms)
+    for _ in range(n): preds += self.get_preds(dl=dl)[0]
+    return [preds/(n+1), targs]
 
 # %% ../nbs/00_learner.ipynb #b02445a1
 @patch
