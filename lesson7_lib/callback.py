@@ -11,6 +11,7 @@ import csv
 import html
 import math
 import time
+import weakref
 import torch
 from fastcore.basics import patch
 from .env import defaults, in_notebook, is_quiet
@@ -24,8 +25,13 @@ events = ('on_train_begin on_epoch_begin on_batch_begin on_loss_begin on_backwar
 class Callback:
     "Base of all callbacks: any method named after an event is called then; state is on `self.learn`"
     order = 0      # small numbers come first at the same event
-    learn = None   # the Learner, set before `on_train_begin`
+    _learn = None  # a weak reference: a callback does not keep a learner, its model and its data alive
     def __repr__(self): return type(self).__name__
+
+    @property
+    def learn(self): "The Learner, set before `on_train_begin`; None when it is gone"; return self._learn and self._learn()
+    @learn.setter
+    def learn(self, o): self._learn = None if o is None else weakref.ref(o)
 
 class LearnerCallback(Callback):
     "A callback that is given its learner when made: what `callback_fns` are made of"
@@ -69,17 +75,19 @@ class Recorder(LearnerCallback):
         super().__init__(learn)
         self.raw_losses, self.losses, self.lrs, self.moms = [], [], [], []      # one entry a batch; `losses` are smoothed
         self.val_losses, self.metrics, self.nb_batches, self.rows = [], [], [], []  # one entry an epoch
-        self.pending, self.smooth, self.extra_names, self.extra = [], Smooth(), [], []
+        self.pending, self.smooth, self.extra_names, self.extra, self.metric_names = [], Smooth(), [], [], []
 
     @property
     def names(self):
         "The columns of the table"
-        return ['epoch', 'train_loss', 'valid_loss', *[metric_name(m) for m in self.learn.metrics], *self.extra_names]
+        if self.learn: self.metric_names = [metric_name(m) for m in self.learn.metrics]
+        return ['epoch', 'train_loss', 'valid_loss', *self.metric_names, *self.extra_names]
 
     def add_metric_names(self, names): "More columns (call it in `on_train_begin`)"; self.extra_names = [*self.extra_names, *names]
     def add_metrics(self, values): "Their values for this epoch (call it in `on_epoch_end`)"; self.extra = [*self.extra, *values]
 
     def on_train_begin(self): self.every = 1 if self.learn.device.type == 'cpu' else 50
+    def on_train_end(self): self.names        # remembered, so that the record can outlive the learner
     def on_batch_end(self):
         l = self.learn
         if not l.training: return

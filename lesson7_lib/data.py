@@ -166,8 +166,16 @@ def fill(self:PixelStore,
 # %% ../nbs/00_data.ipynb #9bbbb772
 @patch(as_prop=True)
 def store(self:ImageList):
-    if self._store is None: self._store = PixelStore(len(self), self.decode)
+    if self._store is None: self._store = PixelStore(len(self), _weak_decode(self))
     return self._store
+
+def _weak_decode(xs):
+    "The list's `decode` for its own store, without a circle: the pixels go when the list goes"
+    ref = weakref.ref(xs)
+    return lambda idxs, bad=None: ref().decode(idxs, bad)
+
+@patch
+def __getstate__(self:ImageList): return {**self.__dict__, '_store': None}     # a worker process opens its own files
 
 @patch
 def batch(self:ImageList, idxs): return self.store[idxs]
