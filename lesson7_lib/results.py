@@ -41,9 +41,13 @@ def command_line(
     argv=None, # list of words; default: those of this process
 ):             # the command, paths shortened to names
     "What was typed to start this process, without anybody's folders in it; 'notebook' in a notebook."
-    argv = list(sys.argv if argv is None else argv) or ['']
+    if argv is None:
+        spec = getattr(sys.modules.get('__main__'), '__spec__', None)      # there for `python -m package.module`
+        argv = ['python', '-m', spec.name.removesuffix('.__main__'), *sys.argv[1:]] if spec else sys.argv
+    argv = list(argv) or ['']
     name = Path(argv[0]).name
-    if 'ipykernel' in name or not name or name=='-c': return 'notebook' if 'ipykernel' in name else 'python'
+    if any('ipykernel' in o for o in argv[:3]): return 'notebook'
+    if not name or name=='-c': return 'python'
     if name=='__main__.py': argv[0] = Path(argv[0]).parent.name
     return ' '.join(o if not Path(o.split('=')[-1]).is_absolute() else '='.join(o.split('=')[:-1]+[Path(o).name]) for o in argv)
 
