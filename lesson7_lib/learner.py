@@ -16,7 +16,7 @@ from torch import nn, optim
 from fastcore.basics import patch
 from .callback import Accumulate, Callback, CancelFit, GradientClipping, LRFinder, Recorder, Schedule, ShowTable, event_table, suggest_lr
 from .env import atomic_write, defaults, get_rng, keep_rng, listify, progress, set_rng
-from .hooks import model_summary
+from .hooks import eval_mode, model_summary
 from .items import DataBunch, DatasetType
 from .keep import RecipeError, build_model, load_state, load_tensors, model_recipe, save_tensors
 from .metrics import WeightedMean
@@ -125,17 +125,13 @@ def validate(self:Learner,
     if dl is None or len(dl) == 0: return None
     self._need_loss()
     metrics = self.metrics if metrics is None else listify(metrics)
-    means, modes = [WeightedMean() for _ in range(len(metrics)+1)], [(m, m.training) for m in self.model.modules()]
+    means = [WeightedMean() for _ in range(len(metrics)+1)]
     self.training = False
-    self.model.eval()
-    try:
-        with torch.no_grad():
-            for self.batch_idx, (self.xb, self.yb) in enumerate(progress(dl, desc='validate')):
-                self.one_batch()
-                n = len(_tup(self.yb)[0])
-                for mean, v in zip(means, [self.loss, *[f(self.pred, *_tup(self.yb)) for f in metrics]]): mean.add(v, n)
-    finally:
-        for m, t in modes: m.training = t
+    with eval_mode(self.model), torch.no_grad():
+        for self.batch_idx, (self.xb, self.yb) in enumerate(progress(dl, desc='validate')):
+            self.one_batch()
+            n = len(_tup(self.yb)[0])
+            for mean, v in zip(means, [self.loss, *[f(self.pred, *_tup(self.yb)) for f in metrics]]): mean.add(v, n)
     return [float(m.value) for m in means]
 
 @patch
@@ -332,12 +328,7 @@ def dl(self:Learner, ds_type=DatasetType.Valid): "The batches of one part of the
 @torch.no_grad()
 def predict_batch(self:Learner, xb):   # xb: one batch of inputs, as the data's loaders give it
     "Raw output of the model in evaluation mode, as float, for `xb`"
-    modes = [(m, m.training) for m in self.model.modules()]
-    self.model.eval()
-    try:
-        with self.amp: out = self.model(*[o.to(self.device) for o in _tup(xb)])
-    finally:
-        for m, t in modes: m.training = t
+    with eval_mode(self.model), self.amp: out = self.model(*[o.to(self.device) for o in _tup(xb)])
     return out.float() if isinstance(out, torch.Tensor) and out.is_floating_point() else out
 
 @patch
