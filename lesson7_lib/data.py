@@ -153,7 +153,7 @@ def fill(self:PixelStore,
     for i in progress(range(0, self.n, chunk), desc='decoding'):
         xs = self.decode(range(i, min(i+chunk, self.n)), bad=bad)
         if bad: continue
-        if data is None: data = torch.empty((self.n,*xs[0].shape), dtype=torch.uint8)
+        if data is None: data = torch.empty((self.n,*xs[0].shape), dtype=xs[0].dtype)
         if isinstance(data, Tensor) and any(o.shape!=data.shape[1:] for o in xs): data = list(data[:i])
         if isinstance(data, Tensor): data[i:i+len(xs)] = torch.stack(xs)
         else: data += xs

@@ -114,6 +114,21 @@ def step(self:Learner):
     self('on_step_end')
     self.opt.zero_grad()
 
+# %% ../nbs/00_learner.ipynb #8f224ac2
+class _Averaged:
+    "A metric that is a function: its mean over batches, each with the number of its items as weight"
+    def __init__(self, f): self.f, self.mean = f, WeightedMean()
+    def reset(self): self.mean.reset()
+    def update(self, pred, *yb): self.mean.add(self.f(pred, *yb), len(yb[0]))
+    def compute(self): return self.mean.value
+
+def _account(f):
+    "An empty account for metric `f`: its own, if it keeps one"
+    own = not isinstance(f, type) and all(hasattr(f, o) for o in ('reset', 'update', 'compute'))
+    res = f if own else _Averaged(f)
+    res.reset()
+    return res
+
 # %% ../nbs/00_learner.ipynb #eb5d119e
 @patch
 def validate(self:Learner,
@@ -125,14 +140,14 @@ def validate(self:Learner,
     if dl is None or len(dl) == 0: return None
     self._need_loss()
     metrics = self.metrics if metrics is None else listify(metrics)
-    means = [WeightedMean() for _ in range(len(metrics)+1)]
+    loss, accounts = WeightedMean(), [_account(f) for f in metrics]
     self.training = False
     with eval_mode(self.model), torch.no_grad():
         for self.batch_idx, (self.xb, self.yb) in enumerate(progress(dl, desc='validate')):
             self.one_batch()
-            n = len(_tup(self.yb)[0])
-            for mean, v in zip(means, [self.loss, *[f(self.pred, *_tup(self.yb)) for f in metrics]]): mean.add(v, n)
-    return [float(m.value) for m in means]
+            loss.add(self.loss, len(_tup(self.yb)[0]))
+            for m in accounts: m.update(self.pred, *_tup(self.yb))
+    return [float(loss.value), *[float(m.compute()) for m in accounts]]
 
 @patch
 def _need_loss(self:Learner):
