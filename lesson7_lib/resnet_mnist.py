@@ -6,7 +6,7 @@
 __all__ = ['widths', 'NormType', 'today_loss', 'today_lr', 'mnist_recipes', 'basic_cnn', 'relu', 'init_default', 'batchnorm_2d',
            'conv_layer', 'conv2', 'conv_cnn', 'ResBlock', 'deep_cnn', 'filter_direction', 'loss_surface',
            'plot_surface', 'MergeLayer', 'SequentialEx', 'res_block', 'resnet_mnist', 'today_tfms', 'mnist_data',
-           'conv_pool', 'TodayBlock', 'today_mnist', 'run_mnist', 'measure']
+           'conv_pool', 'TodayBlock', 'today_mnist', 'run_mnist', 'measure_mnist']
 
 # %% ../nbs/01_resnet_mnist.ipynb #907e7486
 import argparse
@@ -355,11 +355,11 @@ def run_mnist(
     return rec
 
 # %% ../nbs/01_resnet_mnist.ipynb #3e75a92f
-def measure(
+def measure_mnist(
     args=None, # command line; None: this process's
 ):             # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.resnet_mnist RECIPE… --seeds …`"
-    p = argparse.ArgumentParser(prog='python -m lesson7_lib.resnet_mnist', description=measure.__doc__)
+    p = argparse.ArgumentParser(prog='python -m lesson7_lib.resnet_mnist', description=measure_mnist.__doc__)
     p.add_argument('recipes', nargs='+', help=f"of these: {'; '.join(mnist_recipes)}")
     p.add_argument('--seeds', nargs='+', type=int, default=[42], help='one run for each')
     p.add_argument('--epochs', type=int, help="instead of the recipe's own number")
@@ -378,4 +378,4 @@ def measure(
                 print(f"{what}, seed {seed}: {v:.2%} in {rec['seconds']:.0f} s", flush=True)
     return files
 
-if __name__ == '__main__' and globals().get('__spec__'): measure()
+if __name__ == '__main__' and globals().get('__spec__'): measure_mnist()
