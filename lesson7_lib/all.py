@@ -37,7 +37,13 @@ from .optimizer import *
 from .callback import *
 from .learner import *
 from .results import *
+from .segment import *
+from .text import *
+from .language import *
+from .body import *
 from .resnet_mnist import *
+from .unet import *
+from .human_numbers_rnn import *
 
 # %% ../nbs/99_all.ipynb #378aec28
 _undo_cuda = cuda_or_default()

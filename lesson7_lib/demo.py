@@ -5,8 +5,10 @@
 # %% auto #0
 __all__ = ['looks', 'stages', 'png_uri', 'pixels_png', 'tile', 'tiles', 'plot_png', 'plot', 'Section', 'scroll', 'section_html',
            'facts_html', 'stage_html', 'page_html', 'stage', 'digits_data', 'digit_models', 'train_digits',
-           'batch_tiles', 'order_by_truth', 'answer_tiles', 'lr_plot', 'loss_plot', 'digits_stage', 'DemoError',
-           'check_out', 'read_options', 'run_demo', 'main']
+           'batch_tiles', 'order_by_truth', 'answer_tiles', 'lr_plot', 'loss_plot', 'digits_stage', 'count_table',
+           'train_numbers', 'numbers_stage', 'overlay', 'strip', 'legend', 'street_strips', 'street_models',
+           'train_streets', 'keep_scores', 'majority_scores', 'street_table', 'class_plot', 'streets_stage',
+           'DemoError', 'check_out', 'read_options', 'run_demo', 'main']
 
 # %% ../nbs/90_demo.ipynb #ebd9957b
 import argparse, base64, io, os, sys, time
@@ -392,6 +394,258 @@ def digits_stage(job):
                   layers=scroll(f'<pre>{escape(str(learn.summary()))}</pre>', 'layers of the ResNet'))
     sections = [Section(*_texts[k], [bricks[k]]) for k in _texts]
     return dict(facts=facts, note=_note['real' if job.full else 'built_in'], sections=sections)
+
+# %% ../nbs/90_demo.ipynb #b7b39681
+def count_table(
+    counted, # dict: name of the model -> list of (number, what was said, right?), from `count_on`
+    caption, # heading of the table
+):           # HTML text
+    "What models said when they counted, with marks for right and wrong."
+    head = ''.join(f'<th scope="col">{escape(o)}</th>' for o in ('number', *counted))
+    cell = lambda said, ok: f'<td>{"✓" if ok else "✗"} {escape(said) or "(nothing)"}</td>'
+    rows = [f'<tr><th scope="row">{r[0][0]:,}</th>'+''.join(cell(*o[1:]) for o in r)+'</tr>' for r in zip(*counted.values())]
+    return f'<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+# %% ../nbs/90_demo.ipynb #8bacbbaf
+def train_numbers(
+    job, # the demo's job: seed, epochs, full, folder for results, say
+):       # dict: name -> Learner, trained; `seconds` and `share` (of the validation words predicted right) are added
+    "Trains a GRU and a Transformer on the numbers up to 7,999 and writes their accuracy into the job's results folder."
+    import torch
+    from lesson7_lib.env import set_seed
+    from lesson7_lib.hooks import num_params
+    from lesson7_lib.human_numbers_rnn import Model5, numbers_data, predict_words, share_right, today_fit, today_learner
+    from lesson7_lib.learner import Learner
+    from lesson7_lib.metrics import accuracy
+    from lesson7_lib.results import save_result
+    from lesson7_lib.text import ResetState
+    def gru(): return Learner(numbers_data(), Model5(), metrics=accuracy, callbacks=[ResetState()])
+    def transformer(): return today_learner(numbers_data(bptt=32, deterministic=True))
+    longer = {**today_fit, 'cyc_len': today_fit['cyc_len'] if job.full else 15}
+    fits, res = {'GRU': (gru, dict(cyc_len=10, max_lr=1e-2)), 'Transformer': (transformer, longer)}, {}
+    for name, (make, fit) in fits.items():
+        fit = {**fit, 'cyc_len': min(job.epochs or fit['cyc_len'], fit['cyc_len'])}
+        set_seed(job.seed)
+        learn = res[name] = make()
+        learn.silent = True
+        job.say(f"{name}: {num_params(learn.model):,} parameters, {fit['cyc_len']} epochs")
+        start = time.perf_counter()
+        learn.fit_one_cycle(**fit)
+        learn.seconds = time.perf_counter()-start
+        learn.preds = predict_words(learn.model, torch.as_tensor(learn.data.valid_ds.x.ids[0]))
+        learn.share = share_right(learn.preds)
+        job.say(f'{name}: {learn.share:.2%} of the words from 8,001 to 9,999 predicted right, after {learn.seconds:.0f} s')
+        save_result('05', 'accuracy', learn.share, name, job.seed, 'human_numbers', False, fit['cyc_len'], num_params(learn.model), learn.seconds,
+                    folder=job.results)
+    return res
+
+@stage('05', title='A network that counts in English', idea='a GRU and a small Transformer learn the numbers up to 7,999 and count on past 8,000')
+def numbers_stage(job):
+    "Lesson 05: two language models of the numbers, and what they say after 7,999."
+    from lesson7_lib.hooks import num_params
+    from lesson7_lib.human_numbers_rnn import count_on, place_accuracy
+    from lesson7_lib.results import Table, to_html
+    learns = train_numbers(job)
+    counted = {f: {k: count_on(o, f, 10) for k,o in learns.items()} for f in (7996, 8246)}
+    for said in counted.values(): job.say(*[f"{'✓' if ok else '✗'} {n:,}  {o}" for n,o,ok in said['Transformer']], '')
+    places = {k: place_accuracy(o.preds, o.data.vocab) for k,o in learns.items()}
+    first = places['Transformer']
+    table = Table(['place', 'words', *learns], [[p, n, *[f'{o[p][0]:.1%}' if p in o else '' for o in places.values()]] for p,(_,n) in first.items()])
+    t, right = learns['Transformer'], sum(ok for o in counted.values() for *_,ok in o['Transformer'])
+    facts = [(f'{t.share:.2%}', 'of 13,016 words predicted right by the Transformer'), (f"{learns['GRU'].share:.2%}", 'by the GRU of the lecture'),
+             (f'{num_params(t.model):,}', 'parameters of the Transformer'), (f'{t.seconds:.0f} s', 'of training'),
+             (f'{right} of 20', 'numbers right, counted from its own words')]
+    sections = [Section('Counting past eight thousand',
+                        'Given 7,994 to 7,996, then left alone. 8,000 itself stands neither in the training text nor in the test.',
+                        [scroll(count_table(counted[7996], 'Counting on from 7,996'), 'numbers counted by both models')]),
+                Section('In the middle of nowhere', 'The same from 8,246: eight thousand as the beginning of a number was never seen in training.',
+                        [scroll(count_table(counted[8246], 'Counting on from 8,246'), 'numbers counted by both models')]),
+                Section('Where they fail', 'How often each place of a number is predicted right when all words before it are the true ones.',
+                        [scroll(to_html(table, 'Words from 8,001 to 9,999'), 'accuracy by place')])]
+    note = ('The lecture’s data. The training text holds the numbers from 1 to 7,999 in English, the validation text those from 8,001 to 9,999; '
+            'the library writes both itself, byte for byte as the lecture’s files.')
+    return dict(facts=facts, note=note, sections=sections)
+
+# %% ../nbs/90_demo.ipynb #6b00b614
+def overlay(
+    img,       # (3, H, W) picture, 0..1
+    mask,      # (1, H, W) class numbers, or None: the picture alone
+    alpha=.65, # how opaque
+):             # (3, H, W) array, 0..1
+    "A picture with a mask laid over it, each class in its fixed colour."
+    import numpy as np
+    from lesson7_lib.segment import class_colors
+    img = np.asarray(img, dtype='float32')
+    if mask is None: return img
+    mask = np.asarray(mask)[0]
+    return img*(1-alpha) + class_colors(int(mask.max())+1)[mask].transpose(2,0,1)*alpha
+
+def strip(
+    imgs,       # (3, H, W) arrays, 0..1, of one size
+    alt,        # what is to be seen, in words
+    caption='', # text below
+    gap=4,      # pixels between them
+):              # HTML text
+    "Pictures side by side as one."
+    import numpy as np
+    edge = np.ones((3, np.shape(imgs[0])[1], gap), dtype='float32')
+    img = np.concatenate([o for im in imgs for o in (np.asarray(im, dtype='float32'), edge)][:-1], axis=2)
+    k = max(1, 720//img.shape[2])
+    png = png_uri(pixels_png(img.repeat(k, 1).repeat(k, 2)))
+    return f'<figure class="plot"><img src="{png}" alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+# %% ../nbs/90_demo.ipynb #ca0aea9d
+def legend(
+    classes, # names of all classes
+    present, # numbers of those to name
+):           # HTML text
+    "Names and colours of classes."
+    from lesson7_lib.segment import class_colors
+    cols = (class_colors(len(classes))*255).round().astype(int)
+    dot = 'display:inline-block;width:.9em;height:.9em;border-radius:3px;margin-right:.4em;vertical-align:-.1em;background:rgb({},{},{})'
+    items = [f'<li><span style="{dot.format(*cols[k])}"></span>{escape(str(classes[k]))}</li>' for k in sorted(present)]
+    look = 'display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;padding:0;margin:.75rem 0 0;list-style:none;font-size:.9375rem'
+    return f'<ul aria-label="colours of the classes" style="{look}">{"".join(items)}</ul>'
+
+def street_strips(
+    learn, # trained Learner on streets
+    n=4,   # how many
+):         # HTML text
+    "Pictures of the validation set, evenly chosen, with their masks and the network's, and the legend."
+    ds, classes, res, seen = learn.data.valid_ds, [str(o) for o in learn.data.classes], [], set()
+    for i in range(0, len(ds), max(1, len(ds)//n))[:n]:
+        x, y = ds[i]
+        z = learn.predict(ds.x[i])[0]
+        judged = y!=classes.index('Void') if 'Void' in classes else y>=0
+        right = float((y==z)[judged].float().mean())
+        seen |= set(y.unique().tolist()) | set(z.unique().tolist())
+        alt = f'a street; beside it the true classes of its pixels, then those predicted, of which {right:.0%} are right'
+        res.append(strip([overlay(x, m) for m in (None, y, z)], alt, f'picture · truth · prediction: {right:.1%} right'))
+    return ''.join(res)+legend(classes, seen)
+
+# %% ../nbs/90_demo.ipynb #e947d716
+def street_models(
+    full=False, # the real set?
+):              # dict: name -> (recipe of lesson 02, changes to it)
+    "The networks of the stage."
+    if full: return {'U-Net': ('today', {})}
+    return {'no skips': ('small, no skips', {}), 'U-Net': ('small', {})}
+
+def train_streets(
+    job,   # the job of the demo: full, seed, epochs, results, say
+    name,  # one of `street_models`
+):         # Learner, trained; `scores` has its accuracy and mean IoU, `seconds` the time of training
+    "Trains one of the networks on streets and writes its figures into the job's results folder."
+    from lesson7_lib.env import set_seed
+    from lesson7_lib.hooks import num_params
+    from lesson7_lib.segment import MeanIoU, PixelAccuracy
+    from lesson7_lib.unet import street_learner, street_recipes
+    recipe, change = street_models(job.full)[name]
+    set_seed(job.seed)
+    learn = street_learner(recipe, **change)
+    void = learn.data.classes.index('Void')
+    learn.metrics = [PixelAccuracy(void), MeanIoU(learn.data.classes)]
+    stages = street_recipes[recipe]['stages'] if job.full else [(6, slice(1e-2), .3)]
+    start = time.perf_counter()
+    for i,(n,lr,pct) in enumerate(stages):
+        if i==len(stages)-1: learn.unfreeze()
+        n = min(n, job.epochs or n)
+        job.say(f'{name}: {num_params(learn.model):,} parameters, {n} epochs')
+        learn.fit_one_cycle(n, lr, pct_start=pct)
+    learn.seconds = time.perf_counter()-start
+    learn.scores = keep_scores(job, name, learn, learn.recorder.metrics[-1])
+    return learn
+
+# %% ../nbs/90_demo.ipynb #240557a5
+def keep_scores(
+    job,    # the job of the demo
+    name,   # whose scores
+    learn,  # the Learner
+    scores, # (accuracy, mean IoU)
+):          # the scores as floats
+    "Writes accuracy and mean IoU into the job's results folder."
+    from lesson7_lib.hooks import num_params
+    from lesson7_lib.results import save_result
+    acc, miou = [float(o) for o in scores]
+    data, epochs = 'CamVid' if job.full else 'built-in streets', len(learn.recorder.val_losses)
+    save_result('02', 'accuracy', acc, name, job.seed, data, not job.full, epochs, num_params(learn.model), learn.seconds,
+                folder=job.results, mean_iou=miou)
+    return acc, miou
+
+def majority_scores(
+    data,  # bunch of streets
+):         # (name of the class, accuracy, mean IoU)
+    "What one gets by saying the most frequent class of the training masks everywhere."
+    import torch
+    from lesson7_lib.segment import find_void, iou_per_class
+    void, c = find_void(data.classes), data.c
+    count = sum(torch.bincount(y.flatten(), minlength=c) for _,y in data.fix_dl)
+    if void is not None: count[void] = 0
+    best, targs = int(count.argmax()), torch.cat([y for _,y in data.valid_dl])
+    judged = targs!=void if void is not None else targs>=0
+    per = iou_per_class(torch.full_like(targs, best), targs, list(data.classes), void)
+    vals = [v for v in per.values() if v==v]
+    return str(data.classes[best]), float((targs==best)[judged].float().mean()), sum(vals)/len(vals)
+
+# %% ../nbs/90_demo.ipynb #f41949e6
+def street_table(
+    learns,        # dict: name -> trained Learner
+    word,          # the most frequent class
+    acc, miou,     # what one gets by saying it everywhere
+):                 # Table
+    "Accuracy and mean IoU of the models below those of the most frequent class."
+    from lesson7_lib.hooks import num_params
+    from lesson7_lib.results import Table
+    rows = [[f'{word} everywhere', f'{acc:.2%}', f'{miou:.3f}', '', '', '']]
+    for k,o in learns.items():
+        epochs, params = len(o.recorder.val_losses), f'{num_params(o.model):,}'
+        rows.append([k, f'{o.scores[0]:.2%}', f'{o.scores[1]:.3f}', epochs, params, f'{o.seconds:.0f}'])
+    return Table(['model', 'accuracy', 'mean IoU', 'epochs', 'parameters', 'seconds'], rows)
+
+def class_plot(
+    per_class, # dict: name -> IoU, or NaN
+):             # HTML text
+    "Intersection over union of each class as bars, the best on top."
+    pairs = sorted([(v, k) for k,v in per_class.items() if v==v])
+    def draw(ax, look):
+        ax.barh([k for _,k in pairs], [v for v,_ in pairs], color=look.one, height=.6)
+        ax.set_xlim(0, 1), ax.set_xlabel('intersection over union')
+    alt = 'Intersection over union: '+', '.join(f'{k} {v:.2f}' for v,k in reversed(pairs))+'.'
+    return plot(draw, alt, 'Each class on the validation set', size=(5.6,2.8))
+
+# %% ../nbs/90_demo.ipynb #e99b0da7
+_street_note = dict(
+    built_in='Synthetic data. These streets were drawn by the library itself, in perspective, and the class of each pixel was written '
+             'down while it was painted; no camera saw them. The figures show that everything works, and cannot be compared with those on CamVid.',
+    real="Real data. The streets are the CamVid set in the lecture's copy: 367 photos for training and 101 for validation, "
+         'each pixel named by people.')
+_street_texts = dict(
+    strips=('What it sees', 'Streets of the validation set: the picture, what its pixels really are, and what the network says they are.'),
+    classes=('Which classes it knows', 'Intersection over union of each class: the pixels that truth and prediction both give to it, '
+             'divided by those that either of them does. Large things are easy, thin and rare ones hard.'),
+    loss=('How it learns', 'One cycle: the learning rate rises, then falls. The accuracy is that of the validation set.'),
+    table=('Is this any good?', 'The most frequent class, said everywhere, is what one gets for nothing. The network without '
+           'connections across has the same layers, but sees no fine grid again on its way up.'))
+
+_streets_idea = 'the U-Net of lesson 02 on street scenes, against itself without skips and the most frequent class'
+
+@stage('02', title='A U-Net that names every pixel', idea=_streets_idea)
+def streets_stage(job):
+    "Lesson 02: segmentation of street scenes."
+    from lesson7_lib.results import to_html
+    learns = {name: train_streets(job, name) for name in street_models(job.full)}
+    learn = learns['U-Net']
+    (acc, miou), n = learn.scores, len(learn.data.valid_ds)
+    word, base, base_iou = majority_scores(learn.data)
+    table = street_table(learns, word, base, base_iou)
+    job.say('', table, '')
+    facts = [(f'{acc:.1%}', f'of the pixels of {n} streets named right'), (f'{miou:.2f}', 'mean intersection over union of the classes'),
+             (f'{base:.1%}', f'would be right by saying {word} everywhere'),
+             (f'{learn.seconds:.0f} s', f'of training, {len(learn.recorder.val_losses)} epochs')]
+    bricks = dict(strips=street_strips(learn), classes=class_plot(learn.metrics[1].per_class), loss=loss_plot(learn),
+                  table=scroll(to_html(table, 'On the validation set, Void left out'), 'results of the models'))
+    sections = [Section(*_street_texts[k], [bricks[k]]) for k in _street_texts]
+    return dict(facts=facts, note=_street_note['real' if job.full else 'built_in'], sections=sections)
 
 # %% ../nbs/90_demo.ipynb #0bcce870
 class DemoError(Exception): "Something that the person at the command line can mend."
