@@ -546,7 +546,7 @@ class CausalTransformer(nn.Module):
         heads=8,    # attention heads in each
         p=.1,       # dropout
         word_p=.2,  # share of the words that are spoilt in training
-        swap=.25,   # this share of them becomes another word, the others are hidden
+        swap=.5,    # this share of them becomes another word, seen by its own place only; the others are hidden
         unk=0,      # id that stands for a hidden word
         context=32, # how many words to look at in use; it works for any number
     ):
@@ -561,14 +561,19 @@ class CausalTransformer(nn.Module):
         self.h_o.weight = self.i_h.weight
 
     def disturb(self, x):
-        "Hide some words and exchange some for others, never for special ones."
+        "Spoil some words: (ids, which of them are exchanged for others); never for special ones."
         nv,chance = self.h_o.out_features,torch.rand(x.shape, device=x.device)
         other = torch.randint(min(len(text_spec_tok), nv-1), nv, x.shape, device=x.device)
-        return torch.where(chance<self.word_p*self.swap, other, x.masked_fill(chance<self.word_p, self.unk))
+        swapped = chance<self.word_p*self.swap
+        return torch.where(swapped, other, x.masked_fill(chance<self.word_p, self.unk)),swapped
 
     def forward(self, x):   # (rows, columns) ids -> (rows, columns, words)
-        if self.training: x = self.disturb(x)
-        h,bias = self.i_h(x.t())*self.h_o.in_features**.5,distance_bias(len(x), self.slopes)
+        bias = distance_bias(len(x), self.slopes)
+        if self.training:
+            x,swapped = self.disturb(x)
+            itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
+            bias = bias.masked_fill(swapped.t()[:,None,None] & ~itself, -torch.inf)      # (columns, heads, rows, rows)
+        h = self.i_h(x.t())*self.h_o.in_features**.5
         for b in self.blocks: h = b(h, bias)
         return self.h_o(self.norm(h)).transpose(0,1)
 
@@ -585,7 +590,7 @@ def today_learner(
     model = CausalTransformer(len(data.vocab), unk=data.vocab.unk, context=bptt) if model is None else model
     return Learner(windows, model, metrics=accuracy, wd=.1, bn_wd=False, callback_fns=partial(GradientClipping, clip=1.), **kwargs)
 
-today_fit = dict(cyc_len=40, max_lr=3e-3, pct_start=.1)
+today_fit = dict(cyc_len=30, max_lr=3e-3, pct_start=.1)
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #3c770266
 def count_on(
