@@ -100,7 +100,11 @@ def check_readme(c):
     code = ('import sys; from pathlib import Path; from lesson7_lib.house import readme_text; from lesson7_lib.results import results_table, to_markdown\n'
             'root = Path(sys.argv[1]); have = (root/"README.md").read_text(encoding="utf-8")\n'
             'if have!=readme_text(root): sys.exit("README.md is not what nbs/index.ipynb gives; run: python tests/run.py --fix")\n'
-            'tab = to_markdown(results_table(folder=root/"results", metric="accuracy", synthetic=False))\n'
+            'import json\n'
+            'cells = ["".join(o["source"]) for o in json.loads((root/"nbs/index.ipynb").read_text(encoding="utf-8"))["cells"] if o["cell_type"]=="code"]\n'
+            'names = next(o for o in cells if "main_recipes =" in o)\n'
+            'ns = {}; exec(next(l for l in names.splitlines() if l.startswith("main_recipes")), ns)      # which recipes the page shows\n'
+            'tab = to_markdown(results_table(folder=root/"results", metric="accuracy", synthetic=False, recipe=ns["main_recipes"]))\n'
             'if tab not in have: sys.exit("the figures in README.md are not those of results/*.json; run nbs/index.ipynb again, then python tests/run.py --fix")')
     sh([sys.executable, '-c', code, c['copy']], c['copy'], c['env'])
 
