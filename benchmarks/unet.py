@@ -203,7 +203,7 @@ def main():
     rec = dict(lesson='benchmark', metric='02', value=sum(met), unit=f'of {len(met)} targets met', date=time.strftime('%Y-%m-%d'), device='cpu',
                cpu=cpu, capability=times['capability'], bf16_hardware=times['bf16_hardware'], cores=os.cpu_count(), threads=a.threads, load_at_end=load,
                seconds=time.time()-start, size=a.size, bs=a.bs, rounds=a.rounds, quick=a.quick, versions=versions(bench.python),
-               params=times['params'], command=shlex.join(['python', 'benchmarks/unet.py', *words]), rows=rows)
+               sizes=times['params'], command=shlex.join(['python', 'benchmarks/unet.py', *words]), rows=rows)
     a.out.mkdir(parents=True, exist_ok=True)
     fn = a.out/'benchmark_02.json'
     fn.write_text(json.dumps(rec, indent=1)+'\n')
