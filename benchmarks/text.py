@@ -150,7 +150,7 @@ def main():
     words = [Path(o).name if os.path.isabs(o) else o for o in sys.argv[1:]]
     rec = dict(lesson='benchmark', metric='05', value=sum(met), unit=f'of {len(met)} targets met', date=time.strftime('%Y-%m-%d'), device='cpu', cpu=cpu,
                cores=os.cpu_count(), threads=a.threads, load_at_end=load, seconds=time.time()-start, rounds=a.rounds, quick=a.quick,
-               versions=versions(python), params=res['params'], command=shlex.join(['python', 'benchmarks/text.py', *words]), rows=rows)
+               versions=versions(python), sizes=res['params'], command=shlex.join(['python', 'benchmarks/text.py', *words]), rows=rows)
     a.out.mkdir(parents=True, exist_ok=True)
     fn = a.out/'benchmark_05.json'
     fn.write_text(json.dumps(rec, indent=1)+'\n')
