@@ -7,7 +7,7 @@ __all__ = ['imdb_recipes', 'SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLe
            'pool_steps', 'TextClassifier', 'text_classifier_learner', 'bag_of_words', 'run_imdb', 'measure_imdb']
 
 # %% ../nbs/00_language.ipynb #928d764a
-import argparse, copy, time
+import copy, time
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .hooks import num_params
 from .keep import load_state, load_tensors, recipe, save_tensors
 from .learner import Learner
 from .metrics import accuracy
-from .results import save_result
+from .results import measure_recipes
 from .text import PAD, ResetState, TextClasDataBunch, TextLMDataBunch, TextList, Vocab
 
 # %% ../nbs/00_language.ipynb #bb29f23c
@@ -260,7 +260,7 @@ def run_imdb(
         (x,y),(xv,yv) = [([str(o) for o in l.items], list(l.table['label'])) for l in (sd.train, sd.valid)]
         value,params = bag_of_words(x, y).score(xv, yv),None
     else: value,params = _train_imdb(texts, nh, **r)
-    return dict(lesson='06', metric='imdb accuracy', value=value, unit='%', recipe=recipe, seed=seed, data=path, epochs=r.get('epochs'),
+    return dict(lesson='05', metric='imdb accuracy', value=value, unit='%', recipe=recipe, seed=seed, data=path, epochs=r.get('epochs'),
                 params=params, seconds=round(time.perf_counter()-start, 2))
 
 def _train_imdb(texts, nh, epochs, lr, order=True, lm_epochs=0, max_len=1400):
@@ -277,17 +277,6 @@ def measure_imdb(
     args=None, # command line; None: this process's
 ):             # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.language RECIPE… --seeds …`"
-    p = argparse.ArgumentParser(prog='python -m lesson7_lib.language', description=measure_imdb.__doc__)
-    p.add_argument('recipes', nargs='+', help=f"of these: {'; '.join(imdb_recipes)}")
-    p.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='one run for each')
-    p.add_argument('--path', help="folder with texts.csv, instead of the lecture's sample")
-    p.add_argument('--out', help='folder for the results, instead of results/ of the checkout')
-    a,files = p.parse_args(args),[]
-    for recipe in a.recipes:
-        for seed in a.seeds:
-            rec = run_imdb(recipe, seed, a.path)
-            files.append(save_result(**rec, folder=a.out, threads=torch.get_num_threads()))
-            print(f"{recipe}, seed {seed}: {rec['value']:.1%} in {rec['seconds']:.0f} s", flush=True)
-    return files
+    return measure_recipes('language', imdb_recipes, run_imdb, args, seeds=(0,1,2), path=dict(help="folder with texts.csv, instead of the lecture's sample"))
 
 if __name__=='__main__' and globals().get('__spec__'): measure_imdb()

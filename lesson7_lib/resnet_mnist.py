@@ -9,7 +9,6 @@ __all__ = ['widths', 'NormType', 'today_loss', 'today_lr', 'mnist_recipes', 'bas
            'conv_pool', 'TodayBlock', 'today_mnist', 'run_mnist', 'measure_mnist']
 
 # %% ../nbs/01_resnet_mnist.ipynb #907e7486
-import argparse
 import time
 from enum import Enum
 from functools import partial
@@ -26,7 +25,7 @@ from .data import ImageItemList
 from .keep import recipe
 from .learner import Learner
 from .metrics import CrossEntropyFlat, accuracy
-from .results import save_result
+from .results import measure_recipes
 
 # %% ../nbs/01_resnet_mnist.ipynb #ac352622
 widths = 1,8,16,32,16,10
@@ -359,23 +358,10 @@ def measure_mnist(
     args=None, # command line; None: this process's
 ):             # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.resnet_mnist RECIPE… --seeds …`"
-    p = argparse.ArgumentParser(prog='python -m lesson7_lib.resnet_mnist', description=measure_mnist.__doc__)
-    p.add_argument('recipes', nargs='+', help=f"of these: {'; '.join(mnist_recipes)}")
-    p.add_argument('--seeds', nargs='+', type=int, default=[42], help='one run for each')
-    p.add_argument('--epochs', type=int, help="instead of the recipe's own number")
-    p.add_argument('--threads', type=int, help='threads of PyTorch')
-    p.add_argument('--out', help='folder for the figures (default: results/ of the checkout)')
-    a = p.parse_args(args)
-    if a.threads: torch.set_num_threads(a.threads)
-    files = []
-    for recipe in a.recipes:
-        for seed in a.seeds:
-            rec = run_mnist(recipe, seed, epochs=a.epochs)
-            tta = rec.pop('tta', None)
-            for what,v in ((recipe, rec['value']), (f'{recipe}, TTA', tta)):
-                if v is None: continue
-                files.append(save_result(**{**rec, 'recipe': what, 'value': v}, folder=a.out, threads=torch.get_num_threads()))
-                print(f"{what}, seed {seed}: {v:.2%} in {rec['seconds']:.0f} s", flush=True)
-    return files
+    def run(recipe, seed, epochs):
+        rec = run_mnist(recipe, seed, epochs=epochs)
+        tta = rec.pop('tta', None)
+        return [rec] if tta is None else [rec, {**rec, 'recipe': f'{recipe}, TTA', 'value': tta}]
+    return measure_recipes('resnet_mnist', mnist_recipes, run, args, epochs=dict(type=int, help="instead of the recipe's own number"))
 
 if __name__ == '__main__' and globals().get('__spec__'): measure_mnist()

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['results_folder', 'git_commit', 'command_line', 'result_name', 'save_result', 'load_result', 'load_results',
-           'over_seeds', 'show_value', 'Table', 'to_markdown', 'to_html', 'results_table']
+           'over_seeds', 'show_value', 'Table', 'to_markdown', 'to_html', 'results_table', 'chosen_recipes',
+           'measure_recipes']
 
 # %% ../nbs/00_results.ipynb #a6f93a8e
-import json, math, re, statistics, subprocess, sys
+import argparse, json, math, re, statistics, subprocess, sys
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
@@ -239,3 +240,42 @@ def results_table(
     keep = [i for i,o in enumerate(head) if columns is None or o in columns]
     rows = [[r[i] for i in keep] for r in map(_row, recs)]
     return Table([head[i] for i in keep], rows, empty='no results here: they are measured in a checkout, and lie in its results/ folder')
+
+# %% ../nbs/00_results.ipynb #223e6b72
+def chosen_recipes(
+    asked,   # list of names, endings after a hyphen, or 'all'
+    recipes, # the names there are
+):           # list of names, in the order of `recipes`
+    "Which recipes are meant. Raises `ValueError` with the whole list for a name that none has."
+    fits = lambda o, k: o in (k, 'all', k.rpartition('-')[2])
+    wrong = [o for o in asked if not any(fits(o, k) for k in recipes)]
+    if wrong: raise ValueError(f"there is no recipe {', '.join(map(repr, wrong))}: choose from {'; '.join(recipes)}; or all")
+    return [k for k in recipes if any(fits(o, k) for o in asked)]
+
+# %% ../nbs/00_results.ipynb #d4dac682
+def measure_recipes(
+    room,        # module behind the command, e.g. 'unet'
+    recipes,     # names of its recipes
+    run,         # function of (recipe, seed, **options): one dict for `save_result`, or a list of them
+    args=None,   # command line; None: this process's
+    seeds=(42,), # where the command line names none
+    **options,   # options that `run` takes: name → dict for `ArgumentParser.add_argument`
+):               # list of the files written
+    "Train recipes with several seeds and save each figure."
+    p = argparse.ArgumentParser(prog=f'python -m lesson7_lib.{room}', description=measure_recipes.__doc__)
+    p.add_argument('recipes', nargs='+', help=f"of these: {'; '.join(recipes)}; or all")
+    p.add_argument('--seeds', nargs='+', type=int, default=seeds, help='one run for each')
+    p.add_argument('--threads', type=int, help='threads of PyTorch')
+    p.add_argument('--out', help='folder for the figures (default: results/ of the checkout)')
+    for k,o in options.items(): p.add_argument(f'--{k}', **o)
+    a,files = p.parse_args(args),[]
+    import torch
+    if a.threads: torch.set_num_threads(a.threads)
+    for recipe in chosen_recipes(a.recipes, recipes):
+        for seed in a.seeds:
+            recs = run(recipe, seed, **{k: getattr(a, k) for k in options})
+            for rec in recs if isinstance(recs, list) else [recs]:
+                files.append(save_result(**rec, folder=a.out, threads=torch.get_num_threads()))
+                saved = load_result(files[-1])
+                print(f"{saved['recipe']}, seed {seed}: {show_value(saved['value'], saved['unit'])} in {rec['seconds']:.0f} s", flush=True)
+    return files

@@ -452,6 +452,7 @@ street_recipes = dict(
     today=dict(arch='mobilenet_v2', weights=_mobile, size=(180,240), fast=True, void=False, stages=[(2, slice(3e-3), .8), (20, slice(3e-4,3e-3), .3)]),
     small=dict(url=URLs.SYNTH_STREETS, arch=small_encoder, weights=False, size=(60,80), tfms=only_flips, stages=[(8, slice(1e-2), .3)]))
 for k in ('lecture','today'): street_recipes[f'{k}, not pretrained'] = {**street_recipes[k], 'weights': False}
+street_recipes['today, 12 epochs'] = {**street_recipes['today'], 'stages': [(1, slice(3e-3), .8), (11, slice(3e-4,3e-3), .3)]}
 for k,o in {'no skips': dict(block=NoSkip, last_cross=False), 'skips detached': dict(detach_skips=True), 'joined late': dict(block=LateBlock),
             'ResNet block': dict(block=ResnetBlock), 'no last cross': dict(last_cross=False)}.items():
     street_recipes[f'small, {k}'] = {**street_recipes['small'], **o}

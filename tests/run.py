@@ -95,18 +95,18 @@ def check_house(c):
     sh([sys.executable, '-m', 'lesson7_lib.house', '--root', c['copy']], c['copy'], c['env'])
 
 
+def refresh(root, env):
+    "Runs the index page of the checkout `root` (its table is made from results/) and writes README.md there."
+    sh([sys.executable, '-m', 'nbconvert', '--to', 'notebook', '--execute', '--inplace', 'nbs/index.ipynb'], root, env)
+    sh(['nbdev_clean', '--fname', 'nbs/index.ipynb'], root, env)
+    sh([sys.executable, '-c', 'from lesson7_lib.house import write_readme; write_readme()'], root, env)
+
+
 def check_readme(c):
     "README.md is in sync with the index page and the results"
-    code = ('import sys; from pathlib import Path; from lesson7_lib.house import readme_text; from lesson7_lib.results import results_table, to_markdown\n'
-            'root = Path(sys.argv[1]); have = (root/"README.md").read_text(encoding="utf-8")\n'
-            'if have!=readme_text(root): sys.exit("README.md is not what nbs/index.ipynb gives; run: python tests/run.py --fix")\n'
-            'import json\n'
-            'cells = ["".join(o["source"]) for o in json.loads((root/"nbs/index.ipynb").read_text(encoding="utf-8"))["cells"] if o["cell_type"]=="code"]\n'
-            'names = next(o for o in cells if "main_recipes =" in o)\n'
-            'ns = {}; exec(next(l for l in names.splitlines() if l.startswith("main_recipes")), ns)      # which recipes the page shows\n'
-            'tab = to_markdown(results_table(folder=root/"results", metric="accuracy", synthetic=False, recipe=ns["main_recipes"]))\n'
-            'if tab not in have: sys.exit("the figures in README.md are not those of results/*.json; run nbs/index.ipynb again, then python tests/run.py --fix")')
-    sh([sys.executable, '-c', code, c['copy']], c['copy'], c['env'])
+    to = second_copy(c)
+    refresh(to, {**c['env'], 'PYTHONPATH': str(to)})
+    if differing(c['copy'], to, 'README.md'): raise Fail('README.md is not what nbs/index.ipynb and results/ give\nrun: python tests/run.py --fix')
 
 
 def notebook_check(nb):
@@ -188,8 +188,8 @@ def all_checks():
 def fix():
     "Runs the index page again (its table is made from results/), cleans, exports and writes README.md, in the checkout."
     env = {**os.environ, 'PYTHONPATH': str(ROOT), 'PATH': str(Path(sys.executable).parent)+os.pathsep+os.environ.get('PATH', '')}
-    index = [sys.executable, '-m', 'nbconvert', '--to', 'notebook', '--execute', '--inplace', 'nbs/index.ipynb']
-    for cmd in (['nbdev_clean'], ['nbdev_export'], index, ['nbdev_clean'], [sys.executable, '-c', 'from lesson7_lib.house import write_readme; write_readme()']): sh(cmd, ROOT, env)
+    for cmd in ('nbdev_clean', 'nbdev_export'): sh([cmd], ROOT, env)
+    refresh(ROOT, env)
     print('notebooks cleaned, modules exported, index page run, README.md written')
 
 
