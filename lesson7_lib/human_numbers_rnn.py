@@ -11,7 +11,7 @@ __all__ = ['arrow_colours', 'number_places', 'today_fit', 'numbers_fits', 'numbe
            'model_of_2018', 'numbers_data', 'run_numbers', 'measure_numbers']
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #b723395a
-import argparse, time
+import time
 import torch, torch.nn.functional as F
 from collections import Counter, defaultdict
 from functools import partial
@@ -24,7 +24,7 @@ from .items import BatchLoader, ItemLists
 from .keep import recipe
 from .learner import Learner
 from .metrics import accuracy
-from .results import save_result
+from .results import measure_recipes
 from .synth import number_words
 from .text import ResetState, TextList, batchify, generate, text_spec_tok
 
@@ -696,22 +696,6 @@ def measure_numbers(
     args=None, # command line; None: this process's
 ):             # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.human_numbers_rnn RECIPE… --seeds …`"
-    p = argparse.ArgumentParser(prog='python -m lesson7_lib.human_numbers_rnn', description=measure_numbers.__doc__)
-    p.add_argument('recipes', nargs='+', help=f"of these: {', '.join(number_recipes)}; or typed, fixed, later, all")
-    p.add_argument('--seeds', nargs='+', type=int, default=[42], help='one run for each')
-    p.add_argument('--epochs', type=int, help="instead of the recipe's own number")
-    p.add_argument('--threads', type=int, help='threads of PyTorch')
-    p.add_argument('--out', help='folder for the figures (default: results/ of the checkout)')
-    a = p.parse_args(args)
-    if a.threads: torch.set_num_threads(a.threads)
-    chosen,files = [k for k in number_recipes if any(o in (k, 'all', k.rpartition('-')[2]) for o in a.recipes)],[]
-    if not chosen: raise ValueError(
-        f"no recipe is called {' or '.join(a.recipes)}: choose from {', '.join(number_recipes)}; or typed, fixed, later, all")
-    for recipe in chosen:
-        for seed in a.seeds:
-            rec = run_numbers(recipe, seed, epochs=a.epochs)
-            files.append(save_result(**rec, folder=a.out, threads=torch.get_num_threads()))
-            print(f"{recipe}, seed {seed}: {rec['value']:.2%} (their way: {rec['jittered']:.2%}), {rec['cpu_seconds']} s", flush=True)
-    return files
+    return measure_recipes('human_numbers_rnn', number_recipes, run_numbers, args, epochs=dict(type=int, help="instead of the recipe's own number"))
 
 if __name__ == '__main__' and globals().get('__spec__'): measure_numbers()

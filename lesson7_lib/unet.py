@@ -363,7 +363,7 @@ def unet_learner(
     return learn
 
 # %% ../nbs/02_unet.ipynb #62f34cfe
-import argparse, re, time
+import re, time
 import numpy as np
 from .augment import flip_lr, get_transforms
 from .env import is_full, set_seed
@@ -371,7 +371,7 @@ from .fetch import URLs, cache_dir, untar_data
 from .hooks import num_params
 from .image import imagenet_stats
 from .metrics import CrossEntropyFlat
-from .results import save_result
+from .results import measure_recipes
 from .segment import MeanIoU, PixelAccuracy, SegmentationItemList, masked_accuracy, read_codes
 
 # %% ../nbs/02_unet.ipynb #cd8ceb78
@@ -536,21 +536,10 @@ def measure_streets(
     args=None, # command line; None: this process's
 ):             # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.unet RECIPE… --seeds …`"
-    p = argparse.ArgumentParser(prog='python -m lesson7_lib.unet', description=measure_streets.__doc__)
-    p.add_argument('recipes', nargs='+', help=f"of these: {'; '.join(street_recipes)}")
-    p.add_argument('--seeds', nargs='+', type=int, default=[42], help='one run for each')
-    p.add_argument('--epochs', nargs='+', type=int, help="of each stage, instead of the recipe's own")
-    p.add_argument('--threads', type=int, help='threads of PyTorch')
-    p.add_argument('--out', help='folder for the figures (default: results/ of the checkout)')
-    a = p.parse_args(args)
-    if a.threads: torch.set_num_threads(a.threads)
-    files = []
-    for recipe in a.recipes:
-        for seed in a.seeds:
-            stages = a.epochs and [(n,*o[1:]) for n,o in zip(a.epochs, street_recipes[recipe]['stages'])]
-            rec = run_streets(recipe, seed, stages=stages, silent=False, keep=trained_weights(recipe, seed))
-            files.append(save_result(**rec, folder=a.out, threads=torch.get_num_threads()))
-            print(f"{recipe}, seed {seed}: {rec['value']:.2%} in {rec['seconds']:.0f} s", flush=True)
-    return files
+    def run(recipe, seed, epochs):
+        stages = epochs and [(n,*o[1:]) for n,o in zip(epochs, street_recipes[recipe]['stages'])]
+        return run_streets(recipe, seed, stages=stages, silent=False, keep=trained_weights(recipe, seed))
+    epochs = dict(nargs='+', type=int, help="of each stage, instead of the recipe's own")
+    return measure_recipes('unet', street_recipes, run, args, epochs=epochs)
 
 if __name__ == '__main__' and globals().get('__spec__'): measure_streets()
