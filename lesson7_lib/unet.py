@@ -430,7 +430,7 @@ _mobile,_res18 = 'mobilenet_v2_from_int8.pth','resnet18_partial_bnfolded.pth'
 street_recipes = dict(
     lecture=dict(arch='resnet18', cut=7, weights=_res18, size=(90,120), stages=[(5, slice(2e-3), .8), (9, slice(2e-5,2e-3), .8)]),
     today=dict(arch='mobilenet_v2', weights=_mobile, size=(180,240), fast=True, void=False, stages=[
-        (1, slice(3e-3), .8, (90,120)), (18, slice(3e-4,3e-3), .3, (90,120)), (7, slice(1e-4,1e-3), .3)]),
+        (1, slice(3e-3), .8, (90,120)), (20, slice(3e-4,3e-3), .3, (90,120)), (4, slice(1e-4,1e-3), .3)]),
     small=dict(url=URLs.SYNTH_STREETS, arch=small_encoder, weights=False, size=(60,80), tfms=only_flips, stages=[(8, slice(1e-2), .3)]))
 _one_size = [(2, slice(3e-3), .8), (20, slice(3e-4,3e-3), .3)]
 street_recipes['today, one size'] = {**street_recipes['today'], 'stages': _one_size}
