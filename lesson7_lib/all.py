@@ -26,6 +26,8 @@ from fastcore.basics import patch
 from .env import *
 from .fetch import *
 from .synth import *
+from .synth_pets import *
+from .synth_rooms import *
 from .image import *
 from .augment import *
 from .items import *

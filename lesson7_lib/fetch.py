@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlparse
 from .env import atomic_folder, atomic_write, in_words, progress
+from . import synth_pets,synth_rooms      # they register their data sets
 from .synth import synth_sets
 
 # %% ../nbs/00_fetch.ipynb #c5011f1b

@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {'torchvision', 'matplotlib', 'pandas', 'scipy', 'IPython', 'nbdev', 'fastai'}
-PICTURELESS = ('env', 'fetch', 'keep', 'metrics', 'hooks', 'optimizer', 'items', 'learner', 'house', 'results', 'synth', 'augment')
+PICTURELESS = ('env', 'fetch', 'keep', 'metrics', 'hooks', 'optimizer', 'items', 'learner', 'house', 'results', 'synth', 'synth_pets', 'synth_rooms', 'augment')
 
 
 def python(code):
