@@ -18,6 +18,6 @@ setuptools.setup(
                  f"Natural Language :: {cfg['language']}", 'Programming Language :: Python :: 3'],
     packages=setuptools.find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']), include_package_data=True, zip_safe=False,
     python_requires='>='+cfg['min_python'], install_requires=cfg['requirements'].split(),
-    extras_require=dict(dev=cfg['dev_requirements'].split()),
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs')},
     entry_points=dict(console_scripts=cfg.get('console_scripts', '').split(), nbdev=[f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]),
 )
