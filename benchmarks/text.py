@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure one epoch of a language model on words, with validation: ours beside fastai's loader and Learner at the same model.
+"""Measure one epoch of a language model on words and on characters, with validation: ours beside fastai's loader and Learner at the same model.
 
 Uses the environment of `run.py`. Both sides live in one process and take turns. `README.md` tells how to read the table."""
 import gc, sys, time
@@ -8,24 +8,37 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pairs
 
-BS, BPTT, LR = 64, 20, 3e-3
+BS, LR = 64, 3e-3
+# text and cell: (rows of a batch, size of the embedding, hidden units, layers, batch norm before the output?)
+MODELS = {'words RNN': (20, 64, 64, 1, True), 'words GRU': (20, 64, 64, 2, True),
+          'chars RNN': (8, 42, 256, 1, False), 'chars GRU': (8, 42, 256, 1, False)}
+TITLES = ('words: RNN, one layer', 'words: GRU, two layers', 'characters: RNN, 256 units', 'characters: GRU, 256 units')
 
 
 # ---------------------------------------------------------------- the sides
-def ours(kind):
-    "The lecture's RNN or GRU on the lecture's numbers; one epoch, and one pass over the batches alone"
-    from lesson7_lib.human_numbers_rnn import Model4, Model5, numbers_data
+def data_of(which):
+    "The human numbers, or the characters of the built-in text: the same for all sides"
+    from lesson7_lib.char_rnn import char_lines, chars_data
+    from lesson7_lib.human_numbers_rnn import numbers_data
+    bptt = MODELS[which][0]
+    if which.startswith('words'): return numbers_data(bs=BS, bptt=bptt, deterministic=True)
+    return chars_data(BS, bptt, char_lines(1500)[0], deterministic=True)
+
+def ours(which):
+    "The lecture's and the notes' models; one epoch, and one pass over the batches alone"
+    from lesson7_lib.char_rnn import CharSeqStatefulGRU, CharSeqStatefulRnn
+    from lesson7_lib.human_numbers_rnn import Model4, Model5
     from lesson7_lib.learner import Learner
     from lesson7_lib.metrics import accuracy
     from lesson7_lib.text import ResetState
-    data = numbers_data(bs=BS, bptt=BPTT, deterministic=True)
-    learn = Learner(data, dict(RNN=Model4, GRU=Model5)[kind](), metrics=accuracy, callbacks=[ResetState()], silent=True)
+    data, make = data_of(which), dict(zip(MODELS, (Model4, Model5, CharSeqStatefulRnn, CharSeqStatefulGRU)))[which]
+    learn = Learner(data, make(len(data.vocab)), metrics=accuracy, callbacks=[ResetState()], silent=True)
     def batches():
         for _ in data.train_dl: pass
         for _ in data.valid_dl: pass
     return lambda: learn.fit_one_cycle(1, LR), batches, learn.model
 
-def fastai(kind):
+def fastai(which):
     "The same model, batches first, as fastai's users make it: `LMDataLoader`, `ModelResetter`; bar and table off"
     import torch
     from torch import nn
@@ -37,23 +50,25 @@ def fastai(kind):
     from fastai.losses import CrossEntropyLossFlat
     from fastai.metrics import accuracy
     from fastai.text.data import LMDataLoader
-    from lesson7_lib.human_numbers_rnn import BatchNorm1dFlat, numbers_data
+    from lesson7_lib.human_numbers_rnn import BatchNorm1dFlat
+    bptt, n_fac, nh, layers, norm = MODELS[which]
 
     class Model(nn.Module):
-        def __init__(self, nv=38, nh=64):
+        def __init__(self, nv):
             super().__init__()
-            self.i_h, self.rnn = nn.Embedding(nv, nh), getattr(nn, kind)(nh, nh, 2 if kind=='GRU' else 1, batch_first=True)
-            self.h_o, self.bn, self.h = nn.Linear(nh, nv), BatchNorm1dFlat(nh), None
+            self.i_h, self.rnn = nn.Embedding(nv, n_fac), getattr(nn, which.split()[1])(n_fac, nh, layers, batch_first=True)
+            self.bn, self.h_o, self.h = BatchNorm1dFlat(nh) if norm else nn.Identity(), nn.Linear(nh, nv), None
         def reset(self): self.h = None
         def forward(self, x):
             res, h = self.rnn(self.i_h(x), self.h)
             self.h = h.detach()
-            return self.h_o(self.bn(res))
+            res = self.h_o(self.bn(res))
+            return res if norm else res.log_softmax(-1)     # the notes' models end with it
 
-    src = numbers_data()
+    src = data_of(which)
     ids = [torch.as_tensor(o.x.ids[0]) for o in (src.train_ds, src.valid_ds)]
-    dls = DataLoaders(*[LMDataLoader([o], bs=BS, seq_len=BPTT, num_workers=0, shuffle=i==0) for i, o in enumerate(ids)], device='cpu')
-    learn = Learner(dls, Model(), loss_func=CrossEntropyLossFlat(), metrics=accuracy, wd=1e-2, cbs=ModelResetter)
+    dls = DataLoaders(*[LMDataLoader([o], bs=BS, seq_len=bptt, num_workers=0, shuffle=i==0) for i, o in enumerate(ids)], device='cpu')
+    learn = Learner(dls, Model(len(src.vocab)), loss_func=CrossEntropyLossFlat(), metrics=accuracy, wd=1e-2, cbs=ModelResetter)
     learn.remove_cbs([o for o in learn.cbs if isinstance(o, ProgressCallback)])
     learn.logger = lambda *args: None
     def batches():
@@ -61,23 +76,40 @@ def fastai(kind):
         for _ in dls.valid: pass
     return lambda: learn.fit_one_cycle(1, LR), batches, learn.model
 
+def bare(which):
+    "What no loop can save: the model forward and backward on ready-made batches, a fused step, and validation without a metric"
+    import torch
+    from lesson7_lib.optimizer import AdamW
+    data, model = data_of(which), ours(which)[2]
+    train, valid, opt = list(data.train_dl), list(data.valid_dl), AdamW(model.parameters(), lr=LR)
+    def epoch():
+        model.train()
+        for x, y in train:
+            data.loss_func(model(x), y).backward()
+            opt.step()
+            opt.zero_grad()
+        model.eval()
+        with torch.no_grad():
+            for x, y in valid: data.loss_func(model(x), y)
+    return epoch, lambda: None, model
+
 
 # ---------------------------------------------------------------- measuring (inside the environment)
 def measure(a):
     "What runs in the environment's Python: seconds of epochs and of batching, the sides in turn, one round thrown away"
     import torch
     torch.manual_seed(42)
-    sides = {f'{k} {kind}': f(kind) for kind in ('RNN', 'GRU') for k, f in dict(ours=ours, fastai=fastai).items()}
+    sides = {f'{k} {o}': f(o) for o in MODELS for k, f in dict(ours=ours, fastai=fastai, bare=bare).items()}
     res, names = {k: dict(epoch=[], batches=[]) for k in sides}, list(sides)
     for r in range(-1, a.rounds):
-        for k in names[r % 4:] + names[:r % 4]:
+        for k in names[r % len(names):] + names[:r % len(names)]:
             for what, f in zip(('epoch', 'batches'), sides[k]):
                 gc.collect()
                 t = time.perf_counter()
                 f()
                 if r >= 0: res[k][what].append(time.perf_counter()-t)
     params = {k: sum(p.numel() for p in m.parameters()) for k, (_, _, m) in sides.items()}
-    if any(params[f'ours {k}'] != params[f'fastai {k}'] for k in ('RNN', 'GRU')): raise SystemExit(f'not the same model: {params}')
+    if any(params[f'ours {k}'] != params[f'fastai {k}'] for k in MODELS): raise SystemExit(f'not the same model: {params}')
     return dict(seconds=res, params=params)
 
 
@@ -86,11 +118,16 @@ def compare(a, python):
     "The rows, and what else the record holds"
     res = pairs.call(a, python, 'time')
     e, b = [{k: v[what] for k, v in res['seconds'].items()} for what in ('epoch', 'batches')]
-    rows = [pairs.row(f'words_epoch_{k.lower()}', f'{title} on human numbers, one epoch', e[f'ours {k}'], e[f'fastai {k}'], 'fastai', .6)
-            for k, title in dict(RNN='RNN, one layer,', GRU='GRU, two layers,').items()]
-    rows += [pairs.row('words_batches', 'the batches alone', b['ours RNN'], b['fastai RNN'], 'fastai'),
-             pairs.row('words_share', "the batches' share of our shorter epoch", b['ours RNN'], e['ours RNN'], 'our epoch', .01)]
-    return rows, dict(bs=BS, bptt=BPTT, sizes=res['params'])
+    rows = []
+    for k, title in zip(MODELS, TITLES):
+        key, limit = k.lower().replace(' ', '_epoch_'), .6 if k.startswith('words') else .8
+        rows += [pairs.row(key, f'{title}, one epoch', e[f'ours {k}'], e[f'fastai {k}'], 'fastai', limit),
+                 pairs.row(f'{key}_bare', '  the bare model, no loop around it', e[f'bare {k}'], e[f'fastai {k}'], 'fastai')]
+    for k in ('words RNN', 'chars RNN'):
+        name = k.split()[0]
+        rows += [pairs.row(f'{name}_batches', f'{name}: the batches alone', b[f'ours {k}'], b[f'fastai {k}'], 'fastai'),
+                 pairs.row(f'{name}_share', f"{name}: the batches' share of our shorter epoch", b[f'ours {k}'], e[f'ours {k}'], 'our epoch', .01)]
+    return rows, dict(bs=BS, models=MODELS, sizes=res['params'])
 
 def main():
     a = pairs.parse(pairs.parser(__doc__, '05'))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Room', 'limits', 'is_checkout', 'find_checkout', 'read_cells', 'rooms', 'imported_rooms', 'import_graph',
            'floor_breaks', 'find_cycle', 'code_lines', 'count_tests', 'exported_names', 'absolute_paths',
-           'output_texts', 'good_title', 'style_figures', 'style_breaks', 'house_breaks', 'style_table',
+           'output_texts', 'good_title', 'placeholders', 'style_figures', 'style_breaks', 'house_breaks', 'style_table',
            'cell_markdown', 'readme_text', 'write_readme', 'main']
 
 # %% ../nbs/00_house.ipynb #968fda5e
@@ -160,6 +160,13 @@ def good_title(
     first = next((c['source'].strip() for c in cells if c['kind']=='markdown'), '')
     return bool(re.fullmatch(r'# [^\n]+\n\n> [^\n]+', first))
 
+# %% ../nbs/00_house.ipynb #68f8b853
+def placeholders(
+    prose, # text of a page
+):         # list of lines
+    "Lines that only hold the place of a text that is still to be written, such as `VERDICT_HERE`."
+    return re.findall(r'^[A-Z]+(?:_[A-Z]+)+$', prose, re.M)
+
 # %% ../nbs/00_house.ipynb #a6e2f88f
 def _followed(code):
     "For each exported name: (a demonstration, a test) within the next two code cells."
@@ -188,11 +195,11 @@ def style_figures(
         demoed=share([d for d,_ in near]), tested=share([t for _,t in near]),
         output_kb=round(len(json.dumps(outs))/1024) if outs else 0, errors=sum(o.get('output_type')=='error' for o in outs),
         abs_paths=len(absolute_paths('\n'.join(output_texts(c['outputs']) for c in cells), root)),
-        longest=max(map(len, lines or [''])), title=good_title(cells))
+        placeholders=len(placeholders('\n'.join(prose))), longest=max(map(len, lines or [''])), title=good_title(cells))
 
 # %% ../nbs/00_house.ipynb #8ffb714e
 limits = dict(words=(300, 4000), markdown=(.25, .7), code_median=(0, 12), code_max=(0, 80), tests_per_export=(2, None), demoed=(.7, None),
-              tested=(.35, None), output_kb=(0, 400), errors=(0, 0), abs_paths=(0, 0), longest=(0, 160), title=(True, True))
+              tested=(.35, None), output_kb=(0, 300), errors=(0, 0), abs_paths=(0, 0), placeholders=(0, 0), longest=(0, 160), title=(True, True))
 
 def style_breaks(
     fig,           # figures of one notebook, as `style_figures` gives them
