@@ -83,8 +83,8 @@ def draw_net(
     for (x,y),o in zip([v for k,v in nodes.items() if k[0]=='x'], labels): ax.text(x, y-.2, o, ha='center', va='top', fontsize=8)
     if parts.get('loop'):        # a dashed box around what is done for every word
         top = max(ys)+(.35 if parts.get('out')=='all' else -.55)
-        ax.add_patch(plt.Rectangle((-.55,-.5), 1.25, top+.5, fill=False, ls='--', ec='#999999'))
-    ax.set(xlim=(min(xs)-.7,max(xs)+.9), ylim=(-.6,max(ys)+.45), aspect='equal')
+        ax.add_patch(plt.Rectangle((-.78,-.5), 1.56, top+.5, fill=False, ls='--', ec='#999999'))
+    ax.set(xlim=(min(xs)-.8,max(xs)+.9), ylim=(-.6,max(ys)+.45), aspect='equal')
     ax.set_title(title, fontsize=9)
     ax.axis('off')
     return ax
