@@ -43,9 +43,13 @@ from .segment import *
 from .text import *
 from .language import *
 from .body import *
+from .crappify import *
+from .restore import *
 from .resnet_mnist import *
 from .unet import *
 from .human_numbers_rnn import *
+from .crappify_gan import *
+from .char_rnn import *
 
 # %% ../nbs/99_all.ipynb #378aec28
 _undo_cuda = cuda_or_default()

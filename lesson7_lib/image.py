@@ -90,9 +90,11 @@ def to_pil(o, # picture: floats 0..1, or bytes
 # %% ../nbs/00_image.ipynb #fee8e3b2
 @patch
 def save(self:Image,
-         fn): # path; its ending decides the format
+         fn, # path; its ending decides the format
+         **kwargs): # settings of Pillow's `save`; for JPEGs quality 95 if nothing is said
     "Write the picture to a file"
-    to_pil(self).save(fn)
+    if Path(fn).suffix.lower() in ('.jpg','.jpeg'): kwargs = {**dict(quality=95, subsampling=0), **kwargs}
+    to_pil(self).save(fn, **kwargs)
 
 @patch
 def _repr_png_(self:Image):
