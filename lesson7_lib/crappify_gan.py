@@ -264,9 +264,6 @@ class GANOptimizers:
         state = [{i: v for i,v in sd['state'].items() if (i>=n)==second} for second in (False,True)]
         self.opts[0].load_state_dict(dict(state=state[0], param_groups=sd['param_groups'][:k]))
         self.opts[1].load_state_dict(_shifted(dict(state=state[1], param_groups=sd['param_groups'][k:]), -n))
-        for p,s in self.state.items():     # fused optimisers read memory as it lies: their averages must lie as the parameter does
-            odd = {k: v for k,v in s.items() if isinstance(v, torch.Tensor) and v.shape==p.shape and v.stride()!=p.stride()}
-            s.update({k: torch.empty_like(p).copy_(v) for k,v in odd.items()})
 
 def _shifted(sd, n):
     "The state of an optimiser whose parameters are counted from `n`."
@@ -358,7 +355,7 @@ def _complain(self:GANTrainer, who, terms):
     bad = ' and '.join(repr(k) for k,v in terms.items() if not math.isfinite(v)) or 'sum'
     said = ', '.join(f'{k} {v:.4g}' for k,v in terms.items())
     raise NonFiniteLoss(f"The {who}'s loss is not a number in epoch {l.epoch+1}, batch {l.batch_idx+1} of {l.n_batch}: its term {bad} "
-        f"is, of {said}. The step was not taken. Try a smaller learning rate, gradient clipping, or bfloat16 instead of float16, or look "
+        f"is, of {said}. Try a smaller learning rate, gradient clipping, or bfloat16 instead of float16, or look "
         "for broken inputs; the batch is in learn.xb and learn.yb.")
 
 # %% ../nbs/03_crappify_gan.ipynb #9d8d29f2

@@ -460,6 +460,8 @@ def load_opt_state(
     for k, v in meta['plain'].items(): sd['state'].setdefault(int(k.split('/')[0]), {})[k.split('/')[1]] = v
     for g, s in zip(sd['param_groups'], meta['groups']): g.update({k: tuple(v) if isinstance(v, list) else v for k, v in s.items() if k != 'n'})
     opt.load_state_dict(sd)
+    for p, st in opt.state.items():     # fused optimisers read memory as it lies: averages must lie there as their parameter does
+        st.update({k: torch.empty_like(p, dtype=v.dtype).copy_(v) for k, v in st.items() if torch.is_tensor(v) and v.shape==p.shape and v.stride()!=p.stride()})
 
 # %% ../nbs/00_learner.ipynb #40c2ce5b
 @patch
