@@ -70,7 +70,7 @@ class Site:
         page = ctx.new_page()
         page.on('console', lambda m: self.fault(f'console: {m.text}') if m.type in ('error', 'warning') else None)
         page.on('pageerror', lambda e: self.fault(f'script: {e}'))
-        page.on('requestfailed', lambda r: self.fault(f'not loaded: {r.url}'))
+        page.on('requestfailed', lambda r: self.fault(f'not loaded: {r.url}') if r.failure!='net::ERR_ABORTED' else None)   # aborted: we left the page first
         page.on('response', lambda r: self.fault(f'{r.status}: {r.url}') if r.status>=400 else None)
         return page
 
@@ -109,6 +109,7 @@ class Site:
         except Exception: return self.fault(f'nothing found for {name}')
         hit = page.locator('#search-results li a').first.get_attribute('href')
         if not re.search(rf'{where}#.*{name}$', hit): self.fault(f'the first hit for {name} is {hit}, not its entry on {where}')
+        page.wait_for_load_state('networkidle')          # the list of hits fetches a page for each
         page.goto(self.base+hit, wait_until='load')
         page.wait_for_timeout(200)
         if not page.locator(f'[id="{hit.split("#")[1]}"]').is_visible(): self.fault(f'the entry behind {hit} cannot be seen')
