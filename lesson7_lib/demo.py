@@ -539,7 +539,7 @@ def train_streets(
     from lesson7_lib.env import set_seed
     from lesson7_lib.hooks import num_params
     from lesson7_lib.segment import MeanIoU, PixelAccuracy
-    from lesson7_lib.unet import street_learner, street_recipes
+    from lesson7_lib.unet import fit_streets, street_learner, street_recipes
     recipe, change = street_models(job.full)[name]
     set_seed(job.seed)
     learn = street_learner(recipe, **change)
@@ -547,11 +547,9 @@ def train_streets(
     learn.metrics = [PixelAccuracy(void), MeanIoU(learn.data.classes)]
     stages = street_recipes[recipe]['stages'] if job.full else [(6, slice(1e-2), .3)]
     start = time.perf_counter()
-    for i,(n,lr,pct) in enumerate(stages):
-        if i==len(stages)-1: learn.unfreeze()
-        n = min(n, job.epochs or n)
-        job.say(f'{name}: {num_params(learn.model):,} parameters, {n} epochs')
-        learn.fit_one_cycle(n, lr, pct_start=pct)
+    stages = [(min(n, job.epochs or n), *o) for n,*o in stages]
+    job.say(f'{name}: {num_params(learn.model):,} parameters, {sum(o[0] for o in stages)} epochs')
+    fit_streets(learn, recipe, stages)
     learn.seconds = time.perf_counter()-start
     learn.scores = keep_scores(job, name, learn, learn.recorder.metrics[-1])
     return learn

@@ -6,7 +6,7 @@
 __all__ = ['street_recipes', 'icnr', 'PixelShuffle_ICNR', 'SelfAttention', 'UnetBlock', 'sigmoid_range', 'SigmoidRange',
            'DynamicUnet', 'FastBlock', 'FastUnet', 'unet_learner', 'small_encoder', 'NoSkip', 'ResnetBlock',
            'LateBlock', 'with_blocks', 'street_mask', 'street_data', 'only_flips', 'street_learner', 'score_streets',
-           'run_streets', 'trained_weights', 'measure_streets']
+           'fit_streets', 'run_streets', 'trained_weights', 'measure_streets']
 
 # %% ../nbs/02_unet.ipynb #a2233bd9
 import warnings
@@ -486,6 +486,24 @@ def score_streets(
     return res
 
 # %% ../nbs/02_unet.ipynb #22f02199
+def fit_streets(
+    learn,            # what `street_learner` made
+    recipe='lecture', # one of `street_recipes`
+    stages=None,      # other stages: a list of (epochs, learning rate, pct_start), and (height, width) where they differ from the last ones
+    path=None,        # folder of the data; None: the recipe's own
+    **change,         # other values for the recipe's own
+):                    # list: accuracy after each epoch
+    "Trains stage by stage: the first with the encoder frozen, the others without; pictures may grow on the way."
+    r,history = {**street_recipes[recipe], **change},[]
+    stages = stages or r['stages']
+    for i,(n,lr,pct,*size) in enumerate(stages):
+        if size or i and len(stages[i-1])>3: learn.data = _recipe_data(r, path, *size)
+        if i or len(stages)==1: learn.unfreeze()
+        learn.fit_one_cycle(n, lr, pct_start=pct)
+        history += [float(o[0]) for o in learn.recorder.metrics]
+    return history
+
+# %% ../nbs/02_unet.ipynb #cf16638d
 def run_streets(
     recipe='lecture', # one of `street_recipes`
     seed=42,          # for weights, order and augmentation
@@ -499,12 +517,8 @@ def run_streets(
     set_seed(seed)
     learn = street_learner(recipe, path, **change)
     learn.silent,r = silent,{**street_recipes[recipe], **change}
-    start,cpu,history,stages = time.perf_counter(),time.process_time(),[],stages or r['stages']
-    for i,(n,lr,pct,*size) in enumerate(stages):
-        if size or i and len(stages[i-1])>3: learn.data = _recipe_data(r, path, *size)
-        if i or len(stages)==1: learn.unfreeze()
-        learn.fit_one_cycle(n, lr, pct_start=pct)
-        history += [float(o[0]) for o in learn.recorder.metrics]
+    start,cpu,stages = time.perf_counter(),time.process_time(),stages or r['stages']
+    history = fit_streets(learn, recipe, stages, path, **change)
     rec = dict(lesson='02', metric='accuracy', recipe=recipe, seed=seed, data=Path(learn.data.path), epochs=sum(o[0] for o in stages),
                params=num_params(learn.model), seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu, history=history,
                size=list(r['size']), encoder=getattr(r['arch'], '__name__', r['arch']), weights=r['weights'])
