@@ -442,29 +442,35 @@ def draw_step(
     came = words[i+1] if i+1<len(words) else None
     right.barh(range(k), p, color=['#2e9e4f' if vocab.itos[o]==came else '#9db2d6' for o in best])
     right.set_yticks(range(k), [vocab.itos[o] for o in best], fontsize=8)
-    right.set(xlim=(0,1), xlabel='probability', title=f'after “{words[i]}”'+(f' comes “{came}”' if came else ''))
+    right.set(xlim=(0,1), xlabel='probability', xticks=(0,.5,1))
+    right.set_title(f'after “{words[i]}”'+(f' comes “{came}”' if came else ''), fontsize=9)
     right.invert_yaxis()
     return fig
+
+def _small_png(fig):
+    "A figure as a PNG of 64 colours: a quarter of the bytes."
+    import io
+    from PIL import Image
+    raw,small = io.BytesIO(),io.BytesIO()
+    fig.savefig(raw, format='png')
+    Image.open(raw).convert('RGB').quantize(64, dither=Image.Dither.NONE).save(small, format='png', optimize=True)
+    return small.getvalue()
 
 def stepper(
     model, # a model with an output after every word
     vocab, # its `Vocab`
-    text,  # words of the vocabulary
-):         # an ipywidgets box: a slider over the words, and the picture
+    text,  # words of the vocabulary; one picture is drawn for each of them
+):         # an ipywidgets box: a slider over the words, and the pictures
     "Step through a text and see the hidden activations and the next-word probabilities move; raises ImportError without ipywidgets."
     try: import ipywidgets as w
     except ImportError: raise ImportError(
         'stepper needs ipywidgets: install it (pip install ipywidgets), or use draw_step for a still picture') from None
-    import io
-    trace,image = read_along(model, vocab, text),w.Image(format='png')
+    trace = read_along(model, vocab, text)
+    pages = w.Stack([w.Image(value=_small_png(draw_step(trace, vocab, i)), format='png') for i in range(len(trace[0]))], selected_index=0)
     slider = w.IntSlider(0, 0, len(trace[0])-1, description='word', readout=False)
-    def _show(change=None):
-        out = io.BytesIO()
-        draw_step(trace, vocab, slider.value).savefig(out, format='png')
-        image.value = out.getvalue()
-    slider.observe(_show, 'value')
-    _show()
-    return w.VBox([slider,image])
+    box = w.VBox([slider,pages])
+    box.tie = w.jslink((slider,'value'), (pages,'selected_index'))
+    return box
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #e46c118b
 def _windows(ids, n, step):
