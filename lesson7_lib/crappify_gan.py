@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import parametrize
 from fastcore.basics import patch
 from .body import create_body
 from .callback import Callback, LearnerCallback, NonFiniteLoss, Smooth
@@ -477,6 +478,10 @@ class GANLearner(Learner):
         self.gan_trainer = GANTrainer(self, switch_eval, clip, gen_first=gen_first, show_img=show_img)
         self.callbacks.append(self.gan_trainer)
         self.callback_fns.append(switcher or FixedGANSwitcher)
+
+    def one_batch(self):
+        "One turn; a weight that is computed from others, by weight or spectral norm, is computed once for it, not for each set of pictures"
+        with parametrize.cached(): super().one_batch()
 
     def create_opt(self, lrs):
         "A fresh optimiser for each of the two networks"
