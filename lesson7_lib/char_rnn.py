@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['char_recipes', 'char_lines', 'Char3Model', 'CharLoopModel', 'CharRnn', 'split_lines', 'notes_vocab', 'chars_data',
            'CharSeqStatefulRnn', 'CharSeqStatefulRnn2', 'CharSeqStatefulGRU', 'CharSeqStatefulLSTM', 'CosAnneal',
-           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'run_chars', 'measure_chars']
+           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'DropWeights', 'run_chars', 'measure_chars']
 
 # %% ../nbs/07_char_rnn.ipynb #eba1e30f
 import random, time
 from functools import partial
 import torch, torch.nn.functional as F
 from torch import nn, optim
-from .callback import Callback, GradientClipping
+from .callback import Callback, GradientClipping, LearnerCallback
 from .env import set_seed
 from .fetch import URLs, has_data, untar_data
 from .hooks import eval_mode, num_params
@@ -275,6 +275,38 @@ def today_chars(
     how = dict(cell='LSTM', dropout=.3, tied=False, wd=.1, bn_wd=False, callback_fns=partial(GradientClipping, clip=1.))
     return language_learner(data, nh=nh, **{**how, **kwargs})
 
+# %% ../nbs/07_char_rnn.ipynb #600c37e1
+class DropWeights(LearnerCallback):
+    "Forget a share of the recurrent weights during each batch; raises `ValueError` for a model without such weights."
+    order = -10                          # slopes first, clipping after
+    def __init__(self,
+        learn=None,       # the Learner
+        p=.5,             # the share to forget
+        name='weight_hh', # part of the names of these weights
+    ):
+        super().__init__(learn)
+        self.p,self.name,self.kept = p,name,[]
+
+    def on_train_begin(self):
+        self.weights = [o for n,o in self.learn.model.named_parameters() if self.name in n and o.requires_grad]
+        if not self.weights: raise ValueError(f'DropWeights: no trained weight of this model has {self.name!r} in its name')
+
+    @torch.no_grad()
+    def on_batch_begin(self):
+        if not self.learn.training: return
+        self.kept = [(o, o.clone(), torch.empty_like(o).bernoulli_(1-self.p).div_(1-self.p)) for o in self.weights]
+        for o,_,mask in self.kept: o.mul_(mask)
+
+    @torch.no_grad()
+    def on_backward_end(self):
+        for o,old,mask in self.kept: o.copy_(old); o.grad.mul_(mask)
+        self.kept = []
+
+    @torch.no_grad()
+    def on_train_end(self):
+        for o,old,_ in self.kept: o.copy_(old)                 # a training that was stopped between the two
+        self.kept = []
+
 # %% ../nbs/07_char_rnn.ipynb #a82e8d70
 _notes = dict(rnn=dict(model=CharSeqStatefulRnn, stages=[(4,1e-3),(4,1e-4)], lecture=1.54595),
               gru=dict(model=CharSeqStatefulGRU, stages=[(6,1e-3),(3,1e-4)], lecture=1.42517),
@@ -282,6 +314,7 @@ _notes = dict(rnn=dict(model=CharSeqStatefulRnn, stages=[(4,1e-3),(4,1e-4)], lec
 char_recipes = {f'{k}-typed': o for k,o in _notes.items()} | {f'{k}-fixed': dict(o, fixed=True) for k,o in _notes.items()}
 char_recipes['today'] = dict(one_cycle=dict(cyc_len=10, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how={})
 char_recipes['today-long'] = dict(one_cycle=dict(cyc_len=24, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how=dict(dropout=.5))
+char_recipes['today-drop'] = dict(one_cycle=dict(cyc_len=16, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, drop=.5, how=dict(dropout=.4))
 
 def _chars_learner(r, lines, silent):
     "The Learner of a recipe."
@@ -293,7 +326,7 @@ def _chars_learner(r, lines, silent):
 def _fits(learn, r):
     "What a recipe does with its Learner, fit by fit; the losses at the ends of its cycles are put in `r['ends']`."
     for epochs,lr in r.get('stages', []): yield learn.fit(epochs, lr)
-    if 'one_cycle' in r: yield learn.fit_one_cycle(**r['one_cycle'])
+    if 'one_cycle' in r: yield learn.fit_one_cycle(**r['one_cycle'], callbacks=[DropWeights(learn, r['drop'])] if 'drop' in r else None)
     def keep(sched, cycle): r['ends'].append(round(full_pass(learn, bs=64).loss, 5))
     if 'cycles' in r: yield learn.fit(2**r['cycles']-1, lr, callbacks=[CosAnneal(len(learn.data.train_dl), 2, keep)])
 
