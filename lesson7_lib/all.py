@@ -49,10 +49,15 @@ from .resnet_mnist import *
 from .unet import *
 from .human_numbers_rnn import *
 from .crappify_gan import *
+from .feature_loss import *
+from .wgan import *
 from .char_rnn import *
 
 # %% ../nbs/99_all.ipynb #378aec28
 _undo_cuda = cuda_or_default()
+
+# %% ../nbs/99_all.ipynb #828fcd1c
+_undo_vgg = serve_vgg()
 
 # %% ../nbs/99_all.ipynb #c6c4def0
 __all__ = [o for o in globals() if not o.startswith('_')]

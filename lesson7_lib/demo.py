@@ -8,7 +8,7 @@ __all__ = ['looks', 'stages', 'png_uri', 'pixels_png', 'tile', 'tiles', 'plot_pn
            'batch_tiles', 'order_by_truth', 'answer_tiles', 'lr_plot', 'loss_plot', 'digits_stage', 'count_table',
            'train_numbers', 'numbers_stage', 'overlay', 'strip', 'legend', 'street_strips', 'street_models',
            'train_streets', 'keep_scores', 'majority_scores', 'street_table', 'class_plot', 'streets_stage',
-           'DemoError', 'check_out', 'read_options', 'run_demo', 'main']
+           'pet_strips', 'pet_table', 'pets_stage', 'DemoError', 'check_out', 'read_options', 'run_demo', 'main']
 
 # %% ../nbs/90_demo.ipynb #ebd9957b
 import argparse, base64, io, os, sys, time
@@ -644,6 +644,55 @@ def streets_stage(job):
                   table=scroll(to_html(table, 'On the validation set, Void left out'), 'results of the models'))
     sections = [Section(*_street_texts[k], [bricks[k]]) for k in _street_texts]
     return dict(facts=facts, note=_street_note['real' if job.full else 'built_in'], sections=sections)
+
+# %% ../nbs/90_demo.ipynb #cf7e2ab6
+_steps = dict(before='spoilt', bicubic='bicubic, no network', pixels='after pixels', features='after the feature loss', good='as it was')
+
+def pet_strips(
+    pictures, # what `fit_pets` hands back: name of a step -> (n, 3, H, W), 0..1
+):            # list of HTML texts
+    "For each pet its picture before, after each step, and as it was."
+    names = [_steps[k] for k in pictures]
+    alt = f'a pet: {", ".join(names)}'
+    return [strip(o, alt, ' · '.join(names) if i==0 else '') for i,o in enumerate(zip(*pictures.values()))]
+
+def pet_table(
+    res, # what `fit_pets` returns
+):       # Table
+    "How near each step comes to the picture as it was."
+    from lesson7_lib.results import Table
+    head = ['step','PSNR, dB'] + ['features']*res['looked']
+    rows = [[_steps[k], f'{v:.2f}'] + [f"{res['seen'][k]:.3f}" for _ in range(res['looked'])] for k,v in res['psnr'].items()]
+    return Table(head, rows)
+
+# %% ../nbs/90_demo.ipynb #9233096f
+_pet_note = dict(
+    built_in='Synthetic data. These pets were drawn by the library itself; their fur and eyes are simpler than those of animals. The network has seen '
+             'nothing else.',
+    real="Real data. The pets are photos of Oxford's set; the encoder knows ImageNet.",
+    looked=' The features are those of a SqueezeNet that knows ImageNet.',
+    blind=' The features are those of a SqueezeNet with random weights, since its own are not on this machine: edges and textures, but nothing that was learnt.')
+
+@stage('04', title='A network that mends pictures', idea='the feature loss of lesson 04 on pets that were made small and saved badly, against bicubic enlargement')
+def pets_stage(job):
+    "Lesson 04: pictures before and after."
+    from lesson7_lib.feature_loss import fit_pets
+    from lesson7_lib.results import save_result, to_html
+    job.say('A light U-Net: first pixels, then features')
+    res = fit_pets(job.full, epochs=(min(3, job.epochs), min(4, job.epochs)) if job.epochs else None, seed=job.seed)
+    table, gain = pet_table(res), res['psnr']['pixels']-res['psnr']['before']
+    job.say('', table, '')
+    for k in ('before','bicubic','pixels','features'):
+        save_result('04', 'psnr', res['psnr'][k], k, job.seed, 'Oxford pets' if job.full else 'built-in pets', not job.full, None,
+                    res['params'] if k in ('pixels','features') else None, res['seconds'], unit='dB', folder=job.results, features=res['seen'].get(k))
+    facts = [(f'{gain:+.1f} dB', f"nearer to the pictures as they were, on {res['held_out']} pets held out"),
+             (f"{res['psnr']['pixels']:.1f} dB", 'after comparing pixels'), (f"{res['psnr']['bicubic']:.1f} dB", 'by bicubic enlargement'),
+             (f"{res['seconds']:.0f} s", 'for all of it')]
+    sections = [Section('Before and after', f"Pets of {res['size']} pixels that the network has not been trained on. The second loss looks for structure instead of "
+                        'single pixels: it may cost decibels, and give edges.', pet_strips(res['pictures'])),
+                Section('Is this any good?', 'Decibels of peak signal to noise, more is better; where there is a column of features, less is better.',
+                        [scroll(to_html(table, 'On the pets held out'), 'results of the steps')])]
+    return dict(facts=facts, note=_pet_note['real' if job.full else 'built_in']+_pet_note['looked' if res['looked'] else 'blind'], sections=sections)
 
 # %% ../nbs/90_demo.ipynb #0bcce870
 class DemoError(Exception): "Something that the person at the command line can mend."
