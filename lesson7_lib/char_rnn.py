@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['char_recipes', 'char_lines', 'Char3Model', 'CharLoopModel', 'CharRnn', 'split_lines', 'notes_vocab', 'chars_data',
            'CharSeqStatefulRnn', 'CharSeqStatefulRnn2', 'CharSeqStatefulGRU', 'CharSeqStatefulLSTM', 'CosAnneal',
-           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'DropWeights', 'run_chars', 'measure_chars']
+           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'DropWeights', 'learning_pass', 'run_chars',
+           'measure_chars']
 
 # %% ../nbs/07_char_rnn.ipynb #eba1e30f
-import random, time
+import math, random, time
 from functools import partial
 import torch, torch.nn.functional as F
 from torch import nn, optim
@@ -25,7 +26,8 @@ from .metrics import accuracy
 from .optimizer import annealing_cos
 from .results import measure_recipes
 from .synth import number_words
-from .text import CharTokenizer, ResetState, TextList, Vocab, batchify, full_pass, generate, read_text, reset_state
+from .text import CharTokenizer, ResetState, Scores, SequentialLM, TextList, Vocab, batchify, full_pass, generate, memory, read_text
+from .text import remember, reset_state
 
 # %% ../nbs/07_char_rnn.ipynb #8d3a573f
 def char_lines(
@@ -308,6 +310,34 @@ class DropWeights(LearnerCallback):
         self.kept = []
 
 # %% ../nbs/07_char_rnn.ipynb #a82e8d70
+def learning_pass(
+    learn,   # Learner with a model of this page
+    lr=.2,   # learning rate of plain gradient descent
+    bs=4,    # columns into which the text is cut: few, since what one column learns helps the others only a little
+    bptt=32, # characters that are judged, and then learnt from
+    ds=None, # a `LabelList` of texts; None: the validation set
+):           # Scores(loss, accuracy, perplexity, n)
+    "Loss and accuracy over every character, where the model learns from each row after it was judged by it; the model itself is left as it was."
+    data,model = learn.data,learn.model
+    ps,kept = [o for o in model.parameters() if o.requires_grad],memory(model)
+    old,loss,right,n = [o.detach().clone() for o in ps],0.,0,0
+    reset_state(model)
+    try:
+        with eval_mode(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):     # cuDNN has no slopes at rest
+            for x,y in SequentialLM(ds or data.valid_ds, bs, bptt, device=data.device):
+                out,y = model(x).float().flatten(0, 1),y.flatten()
+                err = F.cross_entropy(out, y)
+                loss,right,n = loss+float(err.detach())*len(y),right+int((out.argmax(-1)==y).sum()),n+len(y)
+                if not lr: continue
+                slopes = torch.autograd.grad(err, ps)
+                with torch.no_grad(): torch._foreach_sub_(ps, torch._foreach_mul(slopes, lr))
+    finally:
+        with torch.no_grad(): torch._foreach_copy_(ps, old)
+        remember(model, kept)
+    if not n: raise ValueError('There is nothing to measure: the set has fewer characters than columns. Give a smaller bs.')
+    return Scores(loss/n, right/n, math.exp(loss/n), n)
+
+# %% ../nbs/07_char_rnn.ipynb #fda55876
 _notes = dict(rnn=dict(model=CharSeqStatefulRnn, stages=[(4,1e-3),(4,1e-4)], lecture=1.54595),
               gru=dict(model=CharSeqStatefulGRU, stages=[(6,1e-3),(3,1e-4)], lecture=1.42517),
               lstm=dict(model=CharSeqStatefulLSTM, stages=[(2,1e-2)], cycles=4, wd=1e-5, lecture=1.35065))
@@ -315,6 +345,7 @@ char_recipes = {f'{k}-typed': o for k,o in _notes.items()} | {f'{k}-fixed': dict
 char_recipes['today'] = dict(one_cycle=dict(cyc_len=10, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how={})
 char_recipes['today-long'] = dict(one_cycle=dict(cyc_len=24, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how=dict(dropout=.5))
 char_recipes['today-drop'] = dict(one_cycle=dict(cyc_len=16, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, drop=.5, how=dict(dropout=.4))
+char_recipes['today-reading'] = dict(char_recipes['today'], reading=True)
 
 def _chars_learner(r, lines, silent):
     "The Learner of a recipe."
@@ -344,10 +375,12 @@ def run_chars(
     learn = _chars_learner(r, text, silent)
     start,cpu,curve = time.perf_counter(),time.process_time(),[]
     for _ in _fits(learn, r): curve += learn.recorder.val_losses
-    secs,cpu,res = time.perf_counter()-start,time.process_time()-cpu,full_pass(learn, bs=64)
+    res = full_pass(learn, bs=64)
+    rest,res = res,learning_pass(learn) if r.get('reading') else res
+    secs,cpu = time.perf_counter()-start,time.process_time()-cpu
     return dict(lesson='07', metric='validation loss', value=res.loss, recipe=recipe, seed=seed, data=name, synthetic=name=='numbers in words',
                 epochs=len(curve), params=num_params(learn.model), seconds=secs, cpu_seconds=round(cpu, 1), characters=res.n,
-                accuracy=res.accuracy, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'], sample=generate(learn, 'for thos', 400, seed=seed),
+                accuracy=res.accuracy, at_rest=rest.loss, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'], sample=generate(learn, 'for thos', 400, seed=seed),
                 window_loss=window_loss(learn), window_loss_kept=window_loss(learn, kept=True),
                 lecture=r.get('lecture') if name=='nietzsche' else None)
 

@@ -8,7 +8,7 @@ __all__ = ['base_loss', 'feature_recipes', 'lecture_terms', 'photo_data', 'small
            'LPIPSLoss', 'FrequencyLoss', 'AddBlock', 'AddUnet', 'light_learner', 'looking_loss', 'PixelLoss',
            'feature_recipe', 'feature_learner', 'Judges', 'judged', 'feature_weights', 'run_features',
            'measure_features', 'SampleSheets', 'restorer_stages', 'fit_stages', 'train_restorer', 'held_out_psnr',
-           'train_restorer_main', 'fit_pets']
+           'train_restorer_main', 'median_filter', 'fit_pets']
 
 # %% ../nbs/04_feature_loss.ipynb #e8d62f23
 import contextlib, functools, hashlib, warnings
@@ -29,7 +29,7 @@ from .unet import DynamicUnet, FastBlock, FastUnet, _conv_bn, _fit
 import re, time
 from .augment import flip_lr, get_transforms
 from .body import is_folded, unfold_bn
-from .crappify import Crappify, Jpeg, Shrink, crappify_folder
+from .crappify import AddNoise, Crappify, Dust, Jpeg, Scratches, Shrink, crappify_folder
 from .crappify_gan import FeatureDistance, bicubic, play_game, seeing_weights, ssim, train_critic
 from .data import ImageImageList
 from .env import keep_rng, set_seed
@@ -467,7 +467,7 @@ def looking_loss(
     "A loss by its name, its weights set for the network that looks. Raises `ValueError`."
     if kind=='frequencies': return FrequencyLoss(**kwargs)
     if kind=='pixels': return PixelLoss()
-    if kind not in ('lecture','features','lpips'): raise ValueError(f"there is no loss {kind!r}: choose lecture, features, pixels, lpips or frequencies")
+    if kind not in _losses: raise ValueError(f"there is no loss {kind!r}: choose {', '.join(_losses)}")
     m = feature_net('squeezenet1_0', seeing_weights()) if m_feat is None else m_feat
     layers = layers_before_shrinking(m)[-3:]
     if kind=='lpips': return LPIPSLoss(m, layers, **{'wgt': .2, **kwargs})
@@ -476,6 +476,8 @@ def looking_loss(
         with keep_rng(): loss.balance(*data.valid_dl.first())
     if kind=='features': loss = _without_grams(loss)
     return loss
+
+_losses = ('lecture','features','pixels','lpips','frequencies')
 
 class PixelLoss(TermLoss):
     "The L1 of pixels, with a column of its own."
@@ -500,7 +502,7 @@ feature_recipes = dict(
                                                                          'LPIPS style': 'lpips', 'frequencies': 'frequencies'}.items()},
     **{'light, NoGAN polish': dict(light=True, loss='lecture', stages=[('before the game', 64, False, 3, slice(2e-4,2e-3), .3),
                                                                     ('light', 64, False, 1, 1e-4, None, 'gan')])},
-    restorer=dict(light=True, low=96, quality=(10,70), loss='lecture', stages=[('pixels', 128, False, 3, slice(2e-4,2e-3), .3, 'pixels'),
+    restorer=dict(light=True, low=96, quality=(10,70), loss='lpips', stages=[('pixels', 128, False, 3, slice(2e-4,2e-3), .3, 'pixels'),
                                                                                ('features', 128, False, 5, slice(1e-4,1e-3), .3)]),
     small=dict(url=URLs.SYNTH_PETS, arch=small_encoder, weights=False, light=True, loss='lecture', low=24,
                stages=[('pixels', 32, False, 2, slice(5e-3), .3, 'pixels'), ('features', 32, False, 2, slice(2e-3), .3)]))
@@ -662,11 +664,12 @@ class SampleSheets(Callback):
 # %% ../nbs/04_feature_loss.ipynb #487a56e6
 def restorer_stages(
     pixels=4,   # epochs in which only pixels count
-    features=8, # epochs of the lecture's loss
+    features=8, # epochs of the loss that looks
+    loss='lpips', # that loss, see `looking_loss`
 ):              # list of (name, epochs, rate, pct_start, loss)
-    "Pre-training, then the feature loss, as `train_restorer` does it."
+    "Pre-training, then a loss that looks, as `train_restorer` does it."
     if min(pixels, features)<0 or pixels+features<1: raise ValueError(f'{pixels} and {features} epochs: expected numbers from 0 on, not both 0')
-    return [o for o in [('pixels', pixels, slice(2e-4,2e-3), .3, 'pixels'), ('features', features, slice(1e-4,1e-3), .3, 'lecture')] if o[1]]
+    return [o for o in [('pixels', pixels, slice(2e-4,2e-3), .3, 'pixels'), ('features', features, slice(1e-4,1e-3), .3, loss)] if o[1]]
 
 def fit_stages(
     learn,       # a `Learner` on pairs of pictures
@@ -741,6 +744,7 @@ def train_restorer(
     epochs=(4,8),    # of pixels, and of the feature loss
     arch='mobilenet_v2', # encoder, see `create_body`
     weights=None,    # of the encoder: a file; False: random; None: what can be had
+    loss='lpips',    # of the second stage: what won above; or 'lecture', …, see `looking_loss`
     m_feat=None,     # the network that looks; None: SqueezeNet
     valid=.1,        # share of the pictures that is held out
     seed=42,         # of everything random
@@ -752,11 +756,11 @@ def train_restorer(
 ):                   # dict: held-out figures, files, seconds
     "From a folder of good photos to a restorer; killed and called again, it goes on. Raises `FileNotFoundError`, `ValueError`."
     out,start = Path(out).absolute(),time.perf_counter()
-    stages,fns = restorer_stages(*epochs),_photos_in(folder, out)
+    stages,fns = restorer_stages(*epochs, loss),_photos_in(folder, out)
     steps = [Shrink(size*3//4), Jpeg((10,70))] if steps is None else list(steps)
     names = hashlib.blake2b('/'.join(str(o.relative_to(Path(folder).absolute())) for o in fns).encode(), digest_size=8).hexdigest()
     wish = dict(pictures=len(fns), names=names, steps=repr(steps), size=size, bs=bs, epochs=list(epochs), arch=getattr(arch, '__name__', arch),
-                weights=str(weights), valid=valid, seed=seed)
+                weights=str(weights), loss=loss, valid=valid, seed=seed)
     _prepare(out, wish, overwrite)
     report = crappify_folder(folder, out/'crappy', Crappify(*steps, seed=seed), workers)
     say(report)
@@ -813,6 +817,7 @@ def train_restorer_main(
     p.add_argument('--epochs', type=int, nargs=2, default=(4,8), metavar=('PIXELS','FEATURES'), help='epochs of both stages (4 8)')
     p.add_argument('--arch', default='mobilenet_v2', help='encoder, a model of torchvision (mobilenet_v2)')
     p.add_argument('--weights', help='file with weights of the encoder')
+    p.add_argument('--loss', default='lpips', choices=list(_losses), help='of the second stage (lpips)')
     p.add_argument('--valid', type=float, default=.1, help='share of the pictures that is held out (.1)')
     p.add_argument('--seed', type=int, default=42, help='another seed, other random numbers')
     p.add_argument('--device', help="where to compute, such as 'cpu' or 'cuda'")
@@ -828,24 +833,34 @@ def train_restorer_main(
     return 1 if res['failed'] else 0
 
 # %% ../nbs/04_feature_loss.ipynb #f31a6938
+def median_filter(
+    x, # pictures (n, c, h, w)
+):     # the same shape
+    "The middle one of the nine values around each pixel: the classic against specks, without any learning."
+    n,c,h,w = x.shape
+    return F.unfold(F.pad(x, (1,)*4, mode='reflect'), 3).view(n, c, 9, h, w).median(2).values
+
 def fit_pets(
     full=False,  # real pets and a pretrained encoder; else built-in ones and a small encoder
-    epochs=None, # (of pixels, of the feature loss); None: (3, 4)
-    size=48,     # pixels of the pictures; those that come in have half of it
+    epochs=None, # (of pixels, of the feature loss); None: (4, 2)
+    size=64,     # pixels of the pictures
     seed=42,     # of everything random
     n=6,         # held-out pictures to hand back
     silent=True, # no tables while it trains
-):               # dict: `pictures` (rows: before, pixels, features, good), `psnr` and `seen` (dicts, by row and 'bicubic'), learn, seconds, …
-    "A small restorer of pets, for the demo: trained, measured, and shown on pictures that it has never seen."
+):               # dict: `pictures` (rows: before, pixels, features, good), `psnr` and `seen` (dicts, by row and 'median'), learn, seconds, …
+    "A small restorer of pets that look like old prints, for the demo: trained, measured, and shown on pictures that it has never seen."
     path,start = untar_data(URLs.PETS if full else 'synth://pets?n=8&size=[96,96]'),time.perf_counter()
+    crappify_folder(path/'images', path/f'old-{size}', Crappify(Shrink(size), Scratches(), Dust(), AddNoise((10,30)), Jpeg((20,60))))
     set_seed(seed)
-    data = photo_data(path/'images', small_pets(path, size//2), size, tfms=([flip_lr(p=.5)],[]))
+    data = photo_data(path/'images', path/f'old-{size}', size, tfms=([flip_lr(p=.5)],[]))
     weights = _encoder_weights('mobilenet_v2', None, lambda o: None) if full else False
     learn,judges = light_learner(data, 'mobilenet_v2' if full else small_encoder, weights, wd=1e-3, silent=silent),Judges()
     xs,ys = [torch.cat(o).cpu() for o in zip(*data.valid_dl)]
-    rows,show = dict(before=xs, bicubic=data.norm.norm(bicubic(list(data.valid_ds.x.items), size))),lambda o: data.norm.denorm(o[:n]).clamp(0,1)
-    for stage in restorer_stages(*(epochs or (3,4))): rows[stage[0]] = fit_stages(learn, [stage], seed).get_preds()[0]
+    rows,show = dict(before=xs, median=median_filter(xs)),lambda o: data.norm.denorm(o[:n]).clamp(0,1)
+    for name,k,lr,pct,kind in restorer_stages(*(epochs or (4,2))):
+        if weights is False: lr = slice(5e-3 if kind=='pixels' else 2e-3)
+        rows[name] = fit_stages(learn, [(name,k,lr,pct,kind)], seed).get_preds()[0]
     scores = {k: judges(v, ys, data.norm) for k,v in rows.items()}
-    pics = {k: show(v) for k,v in (rows | dict(good=ys)).items() if k!='bicubic'}
+    pics = {k: show(v) for k,v in (rows | dict(good=ys)).items() if k!='median'}
     return dict(pictures=pics, psnr={k: o['psnr'] for k,o in scores.items()}, seen={k: o.get('features') for k,o in scores.items()}, learn=learn,
                 looked=bool(judges.far), held_out=len(ys), size=size, params=num_params(learn.model), seconds=time.perf_counter()-start)
