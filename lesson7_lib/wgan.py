@@ -392,6 +392,7 @@ wgan_recipes = {
     'gradient-penalty': dict(norm_type=None, clip=None, gp_weight=10., epochs=60),
     'spectral': dict(norm_type='Spectral', clip=None, hinge=True, n_crit=1, epochs=60),
     'today': dict(norm_type='Spectral', clip=None, hinge=True, n_crit=1, augment=dict(hole=0.), average=.99, flip=True, plain=True, epochs=60)}
+wgan_recipes['today-long'] = dict(wgan_recipes['today'], epochs=250)
 _common = dict(size=32, bs=32, n_features=32, norm_type='Batch', clip=.01, gp_weight=None, hinge=False, n_crit=5, lr=2e-4, crit_lr=1., augment=None,
                average=None, flip=False, plain=False, looks=6, url=URLs.BEDROOMS535)
 wgan_recipes = {k: {**_common, **o} for k,o in wgan_recipes.items()}
