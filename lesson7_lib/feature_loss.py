@@ -502,8 +502,8 @@ feature_recipes = dict(
                                                                          'LPIPS style': 'lpips', 'frequencies': 'frequencies'}.items()},
     **{'light, NoGAN polish': dict(light=True, loss='lecture', stages=[('before the game', 64, False, 3, slice(2e-4,2e-3), .3),
                                                                     ('light', 64, False, 1, 1e-4, None, 'gan')])},
-    restorer=dict(light=True, low=96, quality=(10,70), loss='lpips', stages=[('pixels', 128, False, 3, slice(2e-4,2e-3), .3, 'pixels'),
-                                                                               ('features', 128, False, 5, slice(1e-4,1e-3), .3)]),
+    restorer=dict(light=True, low=96, quality=(10,70), loss='lpips', stages=[('pixels', 128, False, 2, slice(2e-4,2e-3), .3, 'pixels'),
+                                                                               ('features', 128, False, 3, slice(1e-4,1e-3), .3)]),
     small=dict(url=URLs.SYNTH_PETS, arch=small_encoder, weights=False, light=True, loss='lecture', low=24,
                stages=[('pixels', 32, False, 2, slice(5e-3), .3, 'pixels'), ('features', 32, False, 2, slice(2e-3), .3)]))
 _common = dict(url=URLs.PETS, arch='mobilenet_v2', weights=_mobile, low=48, quality=60, bs=8, critic=dict(nf=32, n_blocks=2))
