@@ -380,8 +380,8 @@ def run_chars(
     secs,cpu = time.perf_counter()-start,time.process_time()-cpu
     return dict(lesson='07', metric='validation loss', value=res.loss, recipe=recipe, seed=seed, data=name, synthetic=name=='numbers in words',
                 epochs=len(curve), params=num_params(learn.model), seconds=secs, cpu_seconds=round(cpu, 1), characters=res.n,
-                accuracy=res.accuracy, at_rest=rest.loss, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'], sample=generate(learn, 'for thos', 400, seed=seed),
-                window_loss=window_loss(learn), window_loss_kept=window_loss(learn, kept=True),
+                accuracy=res.accuracy, at_rest=rest.loss, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'],
+                sample=generate(learn, 'for thos', 400, seed=seed), window_loss=window_loss(learn), window_loss_kept=window_loss(learn, kept=True),
                 lecture=r.get('lecture') if name=='nietzsche' else None)
 
 # %% ../nbs/07_char_rnn.ipynb #104f506c

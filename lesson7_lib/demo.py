@@ -671,9 +671,11 @@ _pet_note = dict(
              'nothing else.',
     real="Real data. The pets are photos of Oxford's set; the encoder knows ImageNet.",
     looked=' The features are those of a SqueezeNet that knows ImageNet.',
-    blind=' The features are those of a SqueezeNet with random weights, since its own are not on this machine: edges and textures, but nothing that was learnt.')
+    blind=' The features are those of a SqueezeNet with random weights, since its own are not on this machine: edges and textures, but nothing '
+          'that was learnt.')
 
-@stage('04', title='A network that mends pictures', idea='a light network and the feature loss of lesson 04, on pets made to look like old prints, against a median filter')
+@stage('04', title='A network that mends pictures',
+       idea='a light network and the feature loss of lesson 04, on pets made to look like old prints, against a median filter')
 def pets_stage(job):
     "Lesson 04: pictures before and after."
     from lesson7_lib.feature_loss import fit_pets
@@ -688,7 +690,8 @@ def pets_stage(job):
     facts = [(f'{gain:+.1f} dB', f"nearer to the pictures as they were, on {res['held_out']} pets held out"),
              (f"{res['psnr']['pixels']:.1f} dB", 'after comparing pixels'), (f"{res['psnr']['median']:.1f} dB", 'by a median filter'),
              (f"{res['seconds']:.0f} s", 'for all of it')]
-    sections = [Section('Before and after', f"Pets of {res['size']} pixels that the network has not been trained on. The second loss looks for structure instead of "
+    sections = [Section('Before and after', f"Pets of {res['size']} pixels that the network has not been trained on. The second loss looks for structure "
+                        'instead of '
                         'single pixels: it may cost decibels, and give edges.', pet_strips(res['pictures'])),
                 Section('Is this any good?', 'Decibels of peak signal to noise, more is better; where there is a column of features, less is better.',
                         [scroll(to_html(table, 'On the pets held out'), 'results of the steps')])]

@@ -606,8 +606,9 @@ def run_features(
     r,start,cpu,recs,done = feature_recipe(recipe, **change),time.perf_counter(),time.process_time(),[],0
     learn,judges,losses = feature_learner(recipe, path, **change),Judges(),{}
     learn.silent = silent
-    same = dict(lesson='04', metric='psnr', unit='dB', seed=seed, data=Path(learn.data.path).parent, low=r['low'], quality=r['quality'], loss=r['loss'], network='squeezenet1_0',
-                encoder=getattr(r['arch'], '__name__', r['arch']), weights=r['weights'], mse_of='normalised pixels')
+    same = dict(lesson='04', metric='psnr', unit='dB', seed=seed, data=Path(learn.data.path).parent, low=r['low'],
+                quality=r['quality'], loss=r['loss'], network='squeezenet1_0', encoder=getattr(r['arch'], '__name__', r['arch']),
+                weights=r['weights'], mse_of='normalised pixels')
     def note(stage, how='', **more):
         s = judged(learn, judges, how)
         now = dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu, params=None if how else num_params(learn.model))
