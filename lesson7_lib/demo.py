@@ -728,7 +728,7 @@ def read_options(
     "The options of `lesson7_demo`."
     p = argparse.ArgumentParser(prog='lesson7_demo', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Trains the models of the lessons on this machine, prints their figures, and writes one page with pictures.',
-        epilog='Without options: all lessons on data that the library makes itself; about a minute or two on two cores, no download.\n'
+        epilog='Without options: all lessons on data that the library makes itself; about two minutes on two cores, no download.\n'
                'LESSON7_MIRROR names a folder or address with the archives of the real data, LESSON7_CACHE the folder where data are kept.')
     p.add_argument('--lesson', nargs='+', metavar='NN', choices=[*stages, 'all'], default=['all'],
                    help=f'which lessons: {", ".join(stages)} or all (default)')
