@@ -375,9 +375,8 @@ def run_chars(
     learn = _chars_learner(r, text, silent)
     start,cpu,curve = time.perf_counter(),time.process_time(),[]
     for _ in _fits(learn, r): curve += learn.recorder.val_losses
-    res = full_pass(learn, bs=64)
-    rest,res = res,learning_pass(learn) if r.get('reading') else res
-    secs,cpu = time.perf_counter()-start,time.process_time()-cpu
+    secs,cpu,rest = time.perf_counter()-start,time.process_time()-cpu,full_pass(learn, bs=64)
+    res = learning_pass(learn) if r.get('reading') else rest
     return dict(lesson='07', metric='validation loss', value=res.loss, recipe=recipe, seed=seed, data=name, synthetic=name=='numbers in words',
                 epochs=len(curve), params=num_params(learn.model), seconds=secs, cpu_seconds=round(cpu, 1), characters=res.n,
                 accuracy=res.accuracy, at_rest=rest.loss, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'],

@@ -691,8 +691,7 @@ def pets_stage(job):
              (f"{res['psnr']['pixels']:.1f} dB", 'after comparing pixels'), (f"{res['psnr']['median']:.1f} dB", 'by a median filter'),
              (f"{res['seconds']:.0f} s", 'for all of it')]
     sections = [Section('Before and after', f"Pets of {res['size']} pixels that the network has not been trained on. The second loss looks for structure "
-                        'instead of '
-                        'single pixels: it may cost decibels, and give edges.', pet_strips(res['pictures'])),
+                        'instead of single pixels: it may cost decibels, and give edges.', pet_strips(res['pictures'])),
                 Section('Is this any good?', 'Decibels of peak signal to noise, more is better; where there is a column of features, less is better.',
                         [scroll(to_html(table, 'On the pets held out'), 'results of the steps')])]
     return dict(facts=facts, note=_pet_note['real' if job.full else 'built_in']+_pet_note['looked' if res['looked'] else 'blind'], sections=sections)
@@ -728,7 +727,7 @@ def read_options(
     "The options of `lesson7_demo`."
     p = argparse.ArgumentParser(prog='lesson7_demo', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Trains the models of the lessons on this machine, prints their figures, and writes one page with pictures.',
-        epilog='Without options: all lessons on data that the library makes itself; about two minutes on two cores, no download.\n'
+        epilog='Without options: all lessons on data that the library makes itself; two to three minutes on two cores, no download.\n'
                'LESSON7_MIRROR names a folder or address with the archives of the real data, LESSON7_CACHE the folder where data are kept.')
     p.add_argument('--lesson', nargs='+', metavar='NN', choices=[*stages, 'all'], default=['all'],
                    help=f'which lessons: {", ".join(stages)} or all (default)')

@@ -262,7 +262,7 @@ def test_numbers():
     train,valid = TextList(readnums('train.txt'), path=path),TextList(readnums('valid.txt'), path=path)
     src = ItemLists(path=path, train=train, valid=valid).label_for_lm()
     data = src.databunch(bs=64)
-    assert [len(o.x[0].data) if hasattr(o.x[0], 'data') else len(o.x[0]) for o in (data.train_ds, data.valid_ds)] == [50079, 13017]
+    assert [len(o.x.ids[0]) for o in (data.train_ds, data.valid_ds)] == [50079, 13017]
     assert len(data.vocab.itos) == 38
 
 
