@@ -566,16 +566,16 @@ def basic_generator(
     return nn.Sequential(*layers, init_default(nn.ConvTranspose2d(nf, n_channels, 4, 2, 1, bias=False)), nn.Tanh())
 
 # %% ../nbs/03_crappify_gan.ipynb #73b09b59
-import re, tempfile, time
+import tempfile, time
 import PIL.Image
 from torch import optim
 from .augment import get_transforms
 from .crappify import Crappify, Jpeg, Shrink, crappify_folder
 from .env import set_seed
-from .fetch import URLs, cache_dir, untar_data
+from .fetch import URLs, untar_data
 from .hooks import num_params
 from .metrics import L1LossFlat
-from .results import measure_recipes
+from .results import measure_recipes, named_recipe, run_weights
 from .unet import small_encoder, unet_learner as _unet_learner
 
 # %% ../nbs/03_crappify_gan.ipynb #93ed876a
@@ -656,8 +656,7 @@ def gan_recipe(
     **change, # other values for the recipe's own
 ):            # dict
     "A recipe by its name. Raises `ValueError`."
-    if recipe not in gan_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(gan_recipes)}")
-    return {**gan_recipes[recipe], **change}
+    return named_recipe(gan_recipes, recipe, **change)
 
 def generator_learner(
     recipe='lecture', # one of `gan_recipes`
@@ -709,7 +708,7 @@ def gan_weights(
     seed=42, # of the run
 ):           # Path without ending, in the cache
     "Where `measure_gan` leaves a generator's weights, for `Learner.load`."
-    return (cache_dir()/'models'/f"03_{re.sub('[^a-z0-9]+', '-', recipe)}_{stage}_seed{seed}").absolute()
+    return run_weights('03', recipe, stage, seed=seed)
 
 def run_gan(
     recipe='lecture', # one of `gan_recipes`

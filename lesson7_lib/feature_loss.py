@@ -26,20 +26,20 @@ from .metrics import WeightedMean
 from .unet import DynamicUnet, FastBlock, FastUnet, _conv_bn, _fit
 
 # %% ../nbs/04_feature_loss.ipynb #6b39dfeb
-import re, time
+import time
 from .augment import flip_lr, get_transforms
 from .body import is_folded, unfold_bn
 from .crappify import AddNoise, Crappify, Dust, Jpeg, Scratches, Shrink, crappify_folder
 from .crappify_gan import FeatureDistance, bicubic, play_game, seeing_weights, ssim, train_critic
 from .data import ImageImageList
 from .env import keep_rng, set_seed
-from .fetch import URLs, cache_dir, untar_data
+from .fetch import URLs, untar_data
 from .hooks import num_params
 from .image import imagenet_stats
 from .learner import Learner
 from .metrics import psnr
 from .resnet_mnist import NormType
-from .results import measure_recipes
+from .results import measure_recipes, named_recipe, run_weights
 from .unet import _some_batches, _split, small_encoder, unet_learner as _unet_learner
 
 # %% ../nbs/04_feature_loss.ipynb #32722628
@@ -514,8 +514,7 @@ def feature_recipe(
     **change, # other values for the recipe's own
 ):            # dict
     "A recipe by its name. Raises `ValueError`."
-    if recipe not in feature_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(feature_recipes)}")
-    return {**feature_recipes[recipe], **change}
+    return named_recipe(feature_recipes, recipe, **change)
 
 # %% ../nbs/04_feature_loss.ipynb #fc75ada1
 def feature_learner(
@@ -585,7 +584,7 @@ def feature_weights(
     seed=42, # of the run
 ):           # Path without ending, in the cache
     "Where `measure_features` leaves weights, for `Learner.load`."
-    return (cache_dir()/'models'/f"04_{re.sub('[^a-z0-9]+', '-', recipe.lower())}_{stage}_seed{seed}").absolute()
+    return run_weights('04', recipe, stage, seed=seed)
 
 # %% ../nbs/04_feature_loss.ipynb #d810f9f4
 def _polish(learn, epochs, lr, **critic):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['results_folder', 'git_commit', 'command_line', 'result_name', 'save_result', 'load_result', 'load_results',
            'over_seeds', 'show_value', 'Table', 'to_markdown', 'to_html', 'results_table', 'chosen_recipes',
-           'measure_recipes']
+           'named_recipe', 'run_weights', 'measure_recipes']
 
 # %% ../nbs/00_results.ipynb #a6f93a8e
 import argparse, json, math, re, statistics, subprocess, sys
@@ -251,6 +251,25 @@ def chosen_recipes(
     wrong = [o for o in asked if not any(fits(o, k) for k in recipes)]
     if wrong: raise ValueError(f"there is no recipe {', '.join(map(repr, wrong))}: choose from {'; '.join(recipes)}; or all")
     return [k for k in recipes if any(fits(o, k) for o in asked)]
+
+# %% ../nbs/00_results.ipynb #5d7abd9b
+def named_recipe(
+    recipes,  # dict of dicts
+    recipe,   # one of their names
+    **change, # other values for the recipe's own
+):            # dict
+    "A recipe by its name. Raises `ValueError` with all names."
+    if recipe not in recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(recipes)}")
+    return {**recipes[recipe], **change}
+
+def run_weights(
+    lesson, # such as '02'
+    *parts, # the recipe's name, and what else tells the run from others
+    seed=42,# of the run
+):          # Path without ending, in the cache
+    "Where the weights of a run are left, for `Learner.load`."
+    from lesson7_lib.fetch import cache_dir
+    return (cache_dir()/'models'/'_'.join([lesson, *map(_slug, parts), f'seed{seed}'])).absolute()
 
 # %% ../nbs/00_results.ipynb #d4dac682
 def measure_recipes(

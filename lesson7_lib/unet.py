@@ -343,15 +343,15 @@ def unet_learner(
     return learn
 
 # %% ../nbs/02_unet.ipynb #62f34cfe
-import re, time
+import time
 import numpy as np
 from .augment import flip_lr, get_transforms
 from .env import is_full, set_seed
-from .fetch import URLs, cache_dir, untar_data
+from .fetch import URLs, untar_data
 from .hooks import num_params
 from .image import imagenet_stats
 from .metrics import CrossEntropyFlat
-from .results import measure_recipes
+from .results import measure_recipes, named_recipe, run_weights
 from .segment import MeanIoU, PixelAccuracy, SegmentationItemList, masked_accuracy, read_codes
 
 # %% ../nbs/02_unet.ipynb #cd8ceb78
@@ -450,8 +450,7 @@ def street_learner(
     **change,         # other values for the recipe's own: arch, cut, weights, size, bs, fast, void, block, …
 ):                    # Learner
     "A fresh U-Net for one of the recipes. Raises `ValueError`."
-    if recipe not in street_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(street_recipes)}")
-    r = {**street_recipes[recipe], **change}
+    r = named_recipe(street_recipes, recipe, **change)
     data = _recipe_data(r, path)
     void = data.classes.index('Void')
     loss = CrossEntropyFlat(axis=1) if r.get('void', True) else CrossEntropyFlat(axis=1, ignore_index=void)
@@ -531,7 +530,7 @@ def trained_weights(
     seed=42, # of the run
 ):           # Path without ending, in the cache
     "Where `measure_streets` leaves the weights of a run, for `Learner.load`."
-    return (cache_dir()/'models'/f"02_{re.sub('[^a-z0-9]+', '-', recipe)}_seed{seed}").absolute()
+    return run_weights('02', recipe, seed=seed)
 
 def measure_streets(
     args=None, # command line; None: this process's

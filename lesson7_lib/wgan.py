@@ -9,7 +9,7 @@ __all__ = ['wgan_recipes', 'NoisyItem', 'GANItemList', 'NoiseDataBunch', 'earth_
            'noop']
 
 # %% ../nbs/06_wgan.ipynb #1287bfa9
-import re, time, warnings
+import time, warnings
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,13 @@ from .crappify_gan import FixedGANSwitcher, GANDiscriminativeLR, GANLearner, GAN
 from .crappify_gan import basic_critic, basic_generator, hinge_gan_loss, seeing_weights
 from .data import ImageDataBunch, ImageList
 from .env import keep_rng, set_seed
-from .fetch import URLs, cache_dir, untar_data
+from .fetch import URLs, untar_data
 from .hooks import eval_mode, num_params, requires_grad
 from .items import to_data
 from .image import imagenet_stats, show_images
 from .keep import recipe
 from .resnet_mnist import conv_layer, init_default
-from .results import measure_recipes
+from .results import measure_recipes, named_recipe, run_weights
 
 # %% ../nbs/06_wgan.ipynb #9212488e
 _all_ = ['noop']
@@ -402,10 +402,10 @@ def wgan_recipe(
     **change, # other values for the recipe's own
 ):            # dict
     "A recipe by its name. Raises `ValueError`."
-    if recipe not in wgan_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(wgan_recipes)}")
+    r = named_recipe(wgan_recipes, recipe, **change)
     unknown = set(change)-set(wgan_recipes[recipe])
     if unknown: raise ValueError(f'a recipe has no {sorted(unknown)}; it has {sorted(wgan_recipes[recipe])}')
-    return {**wgan_recipes[recipe], **change}
+    return r
 
 def room_data(
     path,      # folder of pictures
@@ -446,7 +446,7 @@ def wgan_weights(
     seed=42, # of the run
 ):           # Path without ending, in the cache
     "Where `measure_wgan` leaves the two networks, for `Learner.load`."
-    return (cache_dir()/'models'/f"06_{recipe}_seed{seed}").absolute()
+    return run_weights('06', recipe, seed=seed)
 
 # %% ../nbs/06_wgan.ipynb #5038eff5
 def _scores(made, real, seen):
