@@ -25,6 +25,7 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Tu
 from fastcore.basics import patch
 from .env import *
 from .fetch import *
+from .layout import *
 from .synth import *
 from .synth_pets import *
 from .synth_rooms import *

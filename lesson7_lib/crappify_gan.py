@@ -30,7 +30,7 @@ from .items import DatasetType
 from .keep import recipe
 from .learner import Learner
 from .metrics import MSELossFlat, psnr
-from .optimizer import bn_params, param_groups
+from .optimizer import bn_params, fused_option, param_groups
 from .resnet_mnist import NormType, conv_layer, init_default, res_block
 from .unet import SelfAttention
 
@@ -108,7 +108,8 @@ def gan_critic(
         nf *= 2
         layers += [nn.Dropout2d(p), _spectral(nf, nf*2, ks=4, stride=2, self_attention=SelfAttention if i==0 else False)]
     layers += [_spectral(nf*2, 1, ks=4, bias=False, padding=0, use_activ=False), Flatten()]
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)      # as the U-Net: fastest on processors
+    layers[0].to(memory_format=torch.channels_last)              # so its maps lie in that order, and all after them
+    return nn.Sequential(*layers)
 
 # %% ../nbs/03_crappify_gan.ipynb #b6ccaeee
 def _spread(output, target): return target.reshape(-1, *[1]*(output.ndim-1)).expand_as(output).float()
@@ -491,7 +492,7 @@ class GANLearner(Learner):
         if not all(parts):
             who = 'generator' if parts[0] else 'critic'
             raise ValueError(f"Nothing can be trained in the {who}: it has no parameters, or all are frozen.")
-        self.opt = GANOptimizers(*[self.opt_func(p, lr=lr) for p,lr in zip(parts, lrs)])
+        self.opt = GANOptimizers(*[self.opt_func(p, lr=lr, **fused_option(self.opt_func, p)) for p,lr in zip(parts, lrs)])
         self._set_wd(wds)
 
     def export(self, folder='export'):

@@ -336,7 +336,8 @@ _norms = dict(_WeightNorm=('weight_norm', ['dim']), _SpectralNorm=('spectral_nor
 @patch
 def _module(self:_Writer, m, where='model'):
     if id(m) not in self.met:
-        node = self._node(m, type_before_parametrizations(m), where)
+        cls = type_before_parametrizations(m)
+        node = self._node(m, getattr(cls, 'written_as', cls), where)
         self.met[id(m)] = len(self.met)
         return node
     return {'same':self.met[id(m)]}

@@ -9,6 +9,7 @@ __all__ = ['Learner', 'LRSchedule', 'LRSuggestion', 'opt_state', 'load_opt_state
 import copy
 import json
 import math
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 import torch
@@ -20,7 +21,7 @@ from .hooks import eval_mode, model_summary
 from .items import DataBunch, DatasetType
 from .keep import RecipeError, build_model, load_state, load_tensors, model_recipe, save_tensors
 from .metrics import WeightedMean
-from .optimizer import AdamW, bn_params, decay, lr_range, one_cycle, param_groups, split_groups
+from .optimizer import AdamW, bn_params, decay, fused_option, lr_range, one_cycle, param_groups, split_groups
 
 # %% ../nbs/00_learner.ipynb #64864d5a
 class Learner:
@@ -161,7 +162,7 @@ def create_opt(self:Learner, lrs):   # lrs: a rate for each layer group
     groups = param_groups(self.layer_groups, self.wd, self.bn_wd, bn_params(self.model))
     if not groups: raise ValueError("Nothing can be trained: every parameter is frozen. Call learn.unfreeze(), or freeze_to() with a smaller number.")
     wds = [g.pop('weight_decay') for g in groups]
-    self.opt = self.opt_func(groups, lr=lrs[-1])
+    self.opt = self.opt_func(groups, lr=lrs[-1], **fused_option(self.opt_func, groups))
     self._set_wd(wds)
 
 @patch
@@ -425,9 +426,18 @@ def to_fp16(self:Learner): "Compute in float16 where that is safe, with scaled g
 @patch
 def to_fp32(self:Learner): "Compute in full precision"; return self._precision(None)
 
+_units = {torch.bfloat16: ('avx512_bf16', 'amx_bf16', 'avx_ne_convert'), torch.float16: ('avx512_fp16', 'amx_fp16')}
+
+def _is_emulated(dtype, cpu):
+    "Does a processor with these capabilities compute in `dtype` only by way of 32 bits? Known for PCs."
+    return dtype is not None and cpu.get('architecture')=='x86_64' and not any(cpu.get(u) for u in _units[dtype])
+
 @patch
 def _precision(self:Learner, dtype):
     kind = self.device.type
+    if kind=='cpu' and _is_emulated(dtype, getattr(torch.cpu, 'get_capabilities', dict)()):
+        warnings.warn(f"This processor has no arithmetic in {dtype}: PyTorch emulates it, which gives the same results and takes much longer. "
+                      "For speed stay in 32 bits: learn.to_fp32().")
     self.amp = nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype)
     self.scaler = torch.amp.GradScaler(kind) if dtype is torch.float16 else None
     return self

@@ -23,6 +23,7 @@ from .hooks import Flatten, eval_mode, is_bn, num_params
 from .augment import affine, rand_pad
 from .data import ImageItemList
 from .keep import recipe
+from .layout import Conv2d
 from .learner import Learner
 from .metrics import CrossEntropyFlat, accuracy
 from .results import measure_recipes
@@ -115,7 +116,7 @@ def conv_layer(
     "Convolution, ReLU, norm, in this order."
     norm, nd = _as_norm(norm_type), 1 if is_1d else 2
     if padding is None: padding = 0 if transpose else (ks-1)//2
-    after, kind = _norm_layer(nf, norm, nd), getattr(nn, f"Conv{'Transpose' if transpose else ''}{nd}d")
+    after, kind = _norm_layer(nf, norm, nd), Conv2d if (nd,transpose)==(2,False) else getattr(nn, f"Conv{'Transpose' if transpose else ''}{nd}d")
     conv = init_default(kind(ni, nf, ks, stride, padding, bias=after is None if bias is None else bias), init)
     layers = [_norm_weight(conv, norm), relu(True, leaky) if use_activ else None, after, _attention(self_attention, nf)]
     return nn.Sequential(*[o for o in layers if o is not None])
