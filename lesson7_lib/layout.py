@@ -70,7 +70,8 @@ class _ConvApart(torch.autograd.Function):
         return dx, dw, None, db, None, None
 
     @staticmethod
-    def vmap(info, in_dims, x, weight, laid, *args): return torch.vmap(torch.conv2d, (*in_dims[:2],*in_dims[3:]))(x, weight, *args), 0
+    def vmap(info, in_dims, x, weight, laid, *args):
+        return torch.vmap(torch.conv2d, (*in_dims[:2],*in_dims[3:]))(x, weight, *args), 0
 
 # %% ../nbs/00_layout.ipynb #9baea15a
 _apart_pays = torch.backends.cpu.get_cpu_capability()=='AVX2'
