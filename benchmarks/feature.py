@@ -3,7 +3,8 @@
 
 Uses the environment of `run.py`. fastai v2 has no feature loss of its own, so its side is its U-Net with the loss as its course writes it: hooks that
 stay, both pictures through the whole network, copies of the target's maps. `README.md` tells how to read the table."""
-import gc, sys, time
+import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -91,18 +92,11 @@ def stepper(name, a):
 # ---------------------------------------------------------------- measuring (inside the environment)
 def measure(a):
     "What runs in the environment's Python: the sides take turns, another begins each round, one round is thrown away"
-    import torch
     steps, params, values = {}, {}, {}
     for k in a.sides: steps[k], params[k] = stepper(k, a)
-    res, names = {k: [] for k in steps}, list(steps)
-    for r in range(-1, a.rounds):
-        for k in names[r%len(names):]+names[:r%len(names)]:
-            gc.collect()
-            t = time.perf_counter()
-            values[k] = steps[k]()
-            if r >= 0: res[k].append(time.perf_counter()-t)
-    hardware = [getattr(torch.cpu, f, lambda: False)() for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
-    return dict(seconds=res, params=params, values=values, capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=any(hardware))
+    def keep(k): values[k] = steps[k]()
+    res = pairs.turns({k: partial(keep, k) for k in steps}, a.rounds)
+    return dict(seconds=res, params=params, values=values, **pairs.processor())
 
 
 # ---------------------------------------------------------------- outside
@@ -115,21 +109,10 @@ def compare(a, python):
     v = times['values']
     for same in (('loss', 'loss_plain'), ('valid', 'valid_plain')):
         if all(o in v for o in same) and abs(v[same[0]]/v[same[1]]-1) > 1e-4: raise SystemExit(f'not the same loss: {v}')
-    rows = []
-    for key, title, (mine, rival), limit in COMPARE:
-        if mine not in times['seconds'] or rival not in times['seconds']: continue
-        note = 'no bf16 hardware: it is emulated' if 'bf16' in key and not times['bf16_hardware'] else ''
-        rows.append(pairs.row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note else limit, note=note))
-    return rows, dict(size=a.size, bs=a.bs, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
+    return pairs.timed_rows(COMPARE, times), dict(size=a.size, bs=a.bs, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
 
 def main():
-    p = pairs.parser(__doc__, '04', rounds=7)
-    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
-    p.add_argument('--bs', type=int, default=None, help='pictures in a batch (default: 8; quick: 2)')
-    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
-    a = pairs.parse(p)
-    size, bs = (64, 2) if a.quick else (128, 8)
-    a.size, a.bs = a.size or size, a.bs or bs
+    a = pairs.parse_pictures(pairs.picture_options(pairs.parser(__doc__, '04', rounds=7)))
     if a.inside: return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'lesson7_lib'))
 

@@ -3,7 +3,7 @@
 44.7 million parameters), through the learners of both libraries. And crappify: a folder in two processes, against the lecture's own code.
 
 Uses the environment of `run.py`. The sides take turns in one process. `README.md` tells how to read the table."""
-import gc, random, sys, tempfile, time
+import itertools, random, sys, tempfile, time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -94,7 +94,7 @@ def spoil_folders(a):
     "Seconds for a folder of photographs (noise on a ramp, 500×375, quality 90), ours and the lecture's, whose `parallel` is a pool of processes"
     import numpy as np, PIL.Image
     from lesson7_lib.crappify import crappify_folder
-    res, rng = dict(folder=[], lecture=[]), np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as d:
         hr = Path(d)/'hr'
         hr.mkdir()
@@ -105,30 +105,21 @@ def spoil_folders(a):
         def lecture(to):
             with ProcessPoolExecutor(2) as ex: [f.result() for f in [ex.submit(lecture_crappify, hr, to, fn, i) for i, fn in enumerate(files)]]
         sides = dict(folder=lambda to: crappify_folder(hr, to, max_workers=2), lecture=lecture)
-        for r in range(-1, a.rounds):
-            for k in list(sides)[::1 if r%2 else -1]:
-                t = time.perf_counter()
-                sides[k](Path(d)/f'{k}{r}')
-                if r >= 0: res[k].append(time.perf_counter()-t)
-                assert len(list((Path(d)/f'{k}{r}').iterdir())) == a.pictures
-    return dict(seconds=res)
+        numbers = itertools.count()
+        def spoil(k):
+            to = Path(d)/f'{next(numbers)}'
+            sides[k](to)
+            assert len(list(to.iterdir())) == a.pictures
+        return dict(seconds=pairs.turns({k: partial(spoil, k) for k in sides}, a.rounds))
 
 
 # ---------------------------------------------------------------- measuring (inside the environment)
 def measure(a):
     "What runs in the environment's Python: the sides take turns, another begins each round, one round is thrown away"
-    import torch
     if a.inside == 'crappify': return spoil_folders(a)
     makes, steps, params = dict(ours=ours, ours_bf16=partial(ours, bf16=True), fastai=fastai), {}, {}
     for k in a.sides: steps[k], params[k] = makes[k](a)
-    res, names = {k: [] for k in steps}, list(steps)
-    for r in range(-1, a.rounds):
-        for k in names[r%len(names):]+names[:r%len(names)]:
-            gc.collect()
-            t = steps[k]()
-            if r >= 0: res[k].append(t)
-    hardware = [getattr(torch.cpu, f, lambda: False)() for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
-    return dict(seconds=res, params=params, capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=any(hardware))
+    return dict(seconds=pairs.turns(steps, a.rounds, own=True), params=params, **pairs.processor())
 
 
 # ---------------------------------------------------------------- outside
@@ -140,22 +131,13 @@ def compare(a, python):
         n = [v[k] for v in times['params'].values()]
         if max(n) > 1.01*min(n): raise SystemExit(f"not the same {k}: {times['params']}")
     times['seconds'] |= pairs.call(a, python, 'crappify', pictures=a.pictures)['seconds']
-    rows = []
-    for key, title, (mine, rival), limit in COMPARE:
-        if mine not in times['seconds'] or rival not in times['seconds']: continue
-        note = 'no bf16 hardware: it is emulated' if 'bf16' in key and not times['bf16_hardware'] else ''
-        rows.append(pairs.row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note else limit, note=note))
-    return rows, dict(size=a.size, bs=a.bs, pictures=a.pictures, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
+    return pairs.timed_rows(COMPARE, times), dict(size=a.size, bs=a.bs, pictures=a.pictures, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
 
 def main():
-    p = pairs.parser(__doc__, '03', rounds=7)
-    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
-    p.add_argument('--bs', type=int, default=None, help='pictures in a batch (default: 8; quick: 2)')
+    p = pairs.picture_options(pairs.parser(__doc__, '03', rounds=7))
     p.add_argument('--pictures', type=int, default=None, help='pictures to crappify (default: 400; quick: 100)')
-    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
-    a = pairs.parse(p)
-    size, bs, n = (64, 2, 100) if a.quick else (128, 8, 400)
-    a.size, a.bs, a.pictures = a.size or size, a.bs or bs, a.pictures or n
+    a = pairs.parse_pictures(p)
+    a.pictures = a.pictures or (100 if a.quick else 400)
     if a.inside: return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'lesson7_lib'))
 

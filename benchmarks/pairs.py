@@ -1,6 +1,6 @@
 """What the benchmarks of single lessons share: one process in the environment of `run.py` for each measurement, ratios within a round, a table,
 a record in results/. `unet.py` and `text.py` bring only their sides and what is compared."""
-import argparse, json, os, platform, shlex, statistics, subprocess, sys, tempfile, time
+import argparse, gc, json, os, platform, shlex, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 from run import human, make_env, middle, pip, say
 
@@ -34,6 +34,46 @@ def inside(a, measure):
     import torch
     torch.set_num_threads(a.threads)
     Path(a.to).write_text(json.dumps(measure(a)))
+
+def picture_options(p, bs=8):
+    "The options of those that train on pictures"
+    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
+    p.add_argument('--bs', type=int, default=None, help=f'pictures in a batch (default: {bs}; quick: 2)')
+    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
+    p.set_defaults(most_bs=bs)
+    return p
+
+def parse_pictures(p):
+    "The options, with rounds and sizes filled in"
+    a = parse(p)
+    a.size, a.bs = a.size or (64 if a.quick else 128), a.bs or (2 if a.quick else a.most_bs)
+    return a
+
+def turns(steps, rounds, own=False):
+    "Seconds of each step, by its name: they take turns, another begins each round, one round is thrown away. `own`: a step returns its seconds itself"
+    res, names = {k: [] for k in steps}, list(steps)
+    for r in range(-1, rounds):
+        for k in names[r%len(names):]+names[:r%len(names)]:
+            gc.collect()
+            start = time.perf_counter()
+            t = steps[k]()
+            if r >= 0: res[k].append(t if own else time.perf_counter()-start)
+    return res
+
+def processor():
+    "What PyTorch finds in the processor"
+    import torch
+    has_bf16 = any(getattr(torch.cpu, f, lambda: False)() for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported'))
+    return dict(capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=has_bf16)
+
+def timed_rows(compare, times):
+    "The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed"
+    rows = []
+    for key, title, (mine, rival), limit in compare:
+        if mine not in times['seconds'] or rival not in times['seconds']: continue
+        note = 'no bf16 hardware: it is emulated' if 'bf16' in key and not times['bf16_hardware'] else ''
+        rows.append(row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note else limit, note=note))
+    return rows
 
 def add_package(python, module, name):
     "A package of the rival's in the environment, once"

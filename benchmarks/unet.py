@@ -3,7 +3,7 @@
 
 Uses the environment of `run.py`, with segmentation_models.pytorch added. Time: all sides in one process, in turn. Memory: each side in a process
 of its own. `README.md` tells how to read the table."""
-import ctypes, gc, os, sys, time
+import ctypes, gc, os, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -76,14 +76,7 @@ def measure_time(a):
     "Seconds of a step: the sides take turns, another begins each round, one round is thrown away"
     steps, params = {}, {}
     for k in a.sides: steps[k], params[k] = stepper(k, a)
-    res, names = {k: [] for k in steps}, list(steps)
-    for r in range(-1, a.rounds):
-        for k in names[r%len(names):] + names[:r%len(names)]:
-            gc.collect()
-            t = time.perf_counter()
-            steps[k]()
-            if r >= 0: res[k].append(time.perf_counter()-t)
-    return dict(seconds=res, params=params)
+    return dict(seconds=pairs.turns(steps, a.rounds), params=params)
 
 def peak_bytes():
     "The peak of the resident memory since it was last reset (Linux), or of the whole life of the process"
@@ -108,9 +101,7 @@ def measure_memory(a):
 
 def measure(a):
     "What runs in the environment's Python"
-    import torch
-    hardware = [getattr(torch.cpu, f, lambda: False)() for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
-    return dict(measure_memory(a) if a.inside=='memory' else measure_time(a), capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=any(hardware))
+    return dict(measure_memory(a) if a.inside=='memory' else measure_time(a), **pairs.processor())
 
 
 # ---------------------------------------------------------------- outside
@@ -123,23 +114,14 @@ def compare(a, python):
     memory = {k: call('memory', [k]) for k in ('ours', 'fastai_same', 'fast', 'smp') if k in sides}
     params = times['params']
     if len({v for k, v in params.items() if k.startswith(('ours', 'fastai'))}) > 1: raise SystemExit(f'not the same architecture: {params}')
-    rows = []
+    rows = pairs.timed_rows(COMPARE, times)
     for key, title, (mine, rival), limit in COMPARE:
-        is_memory = 'memory' in key
-        src = {k: [v['bytes']] for k, v in memory.items()} if is_memory else times['seconds']
-        if mine not in src or rival not in src: continue
-        note = 'no bf16 hardware: it is emulated' if 'bf16' in key and not times['bf16_hardware'] else ''
-        rows.append(pairs.row(key, title, src[mine], src[rival], rival, None if note else limit, 'bytes' if is_memory else 's', note))
+        if 'memory' in key and mine in memory and rival in memory:
+            rows.append(pairs.row(key, title, [memory[mine]['bytes']], [memory[rival]['bytes']], rival, limit, 'bytes'))
     return rows, dict(size=a.size, bs=a.bs, sizes=params, capability=times['capability'], bf16_hardware=times['bf16_hardware'])
 
 def main():
-    p = pairs.parser(__doc__, '02')
-    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
-    p.add_argument('--bs', type=int, default=None, help='pictures in a batch (default: 8; quick: 2)')
-    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
-    a = pairs.parse(p)
-    size, bs = (64, 2) if a.quick else (128, 8)
-    a.size, a.bs = a.size or size, a.bs or bs
+    a = pairs.parse_pictures(pairs.picture_options(pairs.parser(__doc__, '02')))
     if a.inside: return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'segmentation_models_pytorch', 'lesson7_lib'))
 
