@@ -114,7 +114,7 @@ def compare(a, python):
     memory = {k: call('memory', [k]) for k in ('ours', 'fastai_same', 'fast', 'smp') if k in sides}
     params = times['params']
     if len({v for k, v in params.items() if k.startswith(('ours', 'fastai'))}) > 1: raise SystemExit(f'not the same architecture: {params}')
-    rows = pairs.timed_rows(COMPARE, times)
+    rows = pairs.timed_rows([c for c in COMPARE if 'memory' not in c[0]], times)
     for key, title, (mine, rival), limit in COMPARE:
         if 'memory' in key and mine in memory and rival in memory:
             rows.append(pairs.row(key, title, [memory[mine]['bytes']], [memory[rival]['bytes']], rival, limit, 'bytes'))
