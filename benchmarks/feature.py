@@ -109,10 +109,10 @@ def compare(a, python):
     v = times['values']
     for same in (('loss', 'loss_plain'), ('valid', 'valid_plain')):
         if all(o in v for o in same) and abs(v[same[0]]/v[same[1]]-1) > 1e-4: raise SystemExit(f'not the same loss: {v}')
-    return pairs.timed_rows(COMPARE, times), dict(size=a.size, bs=a.bs, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
+    return pairs.timed_rows(COMPARE, times), pairs.picture_record(a, times)
 
 def main():
-    a = pairs.parse_pictures(pairs.picture_options(pairs.parser(__doc__, '04', rounds=7)))
+    a = pairs.parse_pictures(pairs.parser(__doc__, '04', rounds=7))
     if a.inside: return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'lesson7_lib'))
 

@@ -131,10 +131,10 @@ def compare(a, python):
         n = [v[k] for v in times['params'].values()]
         if max(n) > 1.01*min(n): raise SystemExit(f"not the same {k}: {times['params']}")
     times['seconds'] |= pairs.call(a, python, 'crappify', pictures=a.pictures)['seconds']
-    return pairs.timed_rows(COMPARE, times), dict(size=a.size, bs=a.bs, pictures=a.pictures, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
+    return pairs.timed_rows(COMPARE, times), dict(pairs.picture_record(a, times), pictures=a.pictures)
 
 def main():
-    p = pairs.picture_options(pairs.parser(__doc__, '03', rounds=7))
+    p = pairs.parser(__doc__, '03', rounds=7)
     p.add_argument('--pictures', type=int, default=None, help='pictures to crappify (default: 400; quick: 100)')
     a = pairs.parse_pictures(p)
     a.pictures = a.pictures or (100 if a.quick else 400)

@@ -1,5 +1,5 @@
 """What the benchmarks of single lessons share: one process in the environment of `run.py` for each measurement, ratios within a round, a table,
-a record in results/. `unet.py` and `text.py` bring only their sides and what is compared."""
+a record in results/. `unet.py`, `gan.py`, `feature.py` and `text.py` bring only their sides and what is compared."""
 import argparse, gc, json, os, platform, shlex, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 from run import human, make_env, middle, pip, say
@@ -35,18 +35,13 @@ def inside(a, measure):
     torch.set_num_threads(a.threads)
     Path(a.to).write_text(json.dumps(measure(a)))
 
-def picture_options(p, bs=8):
-    "The options of those that train on pictures"
-    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
-    p.add_argument('--bs', type=int, default=None, help=f'pictures in a batch (default: {bs}; quick: 2)')
-    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
-    p.set_defaults(most_bs=bs)
-    return p
-
 def parse_pictures(p):
-    "The options, with rounds and sizes filled in"
+    "The options of those that train on pictures, with rounds and sizes filled in"
+    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
+    p.add_argument('--bs', type=int, default=None, help='pictures in a batch (default: 8; quick: 2)')
+    p.add_argument('--sides', default=None, type=lambda s: s.split(','), help='some of the sides (default: all)')
     a = parse(p)
-    a.size, a.bs = a.size or (64 if a.quick else 128), a.bs or (2 if a.quick else a.most_bs)
+    a.size, a.bs = a.size or (64 if a.quick else 128), a.bs or (2 if a.quick else 8)
     return a
 
 def turns(steps, rounds, own=False):
@@ -74,6 +69,10 @@ def timed_rows(compare, times):
         note = 'no bf16 hardware: it is emulated' if 'bf16' in key and not times['bf16_hardware'] else ''
         rows.append(row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note else limit, note=note))
     return rows
+
+def picture_record(a, times):
+    "What the record of a benchmark on pictures holds beside its rows"
+    return dict(size=a.size, bs=a.bs, sizes=times['params'], capability=times['capability'], bf16_hardware=times['bf16_hardware'])
 
 def add_package(python, module, name):
     "A package of the rival's in the environment, once"

@@ -2,7 +2,7 @@
 """Measure one epoch of a language model on words and on characters, with validation: ours beside fastai's loader and Learner at the same model.
 
 Uses the environment of `run.py`. Both sides live in one process and take turns. `README.md` tells how to read the table."""
-import gc, sys, time
+import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -100,14 +100,9 @@ def measure(a):
     import torch
     torch.manual_seed(42)
     sides = {f'{k} {o}': f(o) for o in MODELS for k, f in dict(ours=ours, fastai=fastai, bare=bare).items()}
-    res, names = {k: dict(epoch=[], batches=[]) for k in sides}, list(sides)
-    for r in range(-1, a.rounds):
-        for k in names[r % len(names):] + names[:r % len(names)]:
-            for what, f in zip(('epoch', 'batches'), sides[k]):
-                gc.collect()
-                t = time.perf_counter()
-                f()
-                if r >= 0: res[k][what].append(time.perf_counter()-t)
+    parts = 'epoch', 'batches'
+    secs = pairs.turns({(k, what): f for k, side in sides.items() for what, f in zip(parts, side)}, a.rounds)
+    res = {k: {what: secs[k, what] for what in parts} for k in sides}
     params = {k: sum(p.numel() for p in m.parameters()) for k, (_, _, m) in sides.items()}
     if any(params[f'ours {k}'] != params[f'fastai {k}'] for k in MODELS): raise SystemExit(f'not the same model: {params}')
     return dict(seconds=res, params=params)

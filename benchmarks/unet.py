@@ -118,10 +118,10 @@ def compare(a, python):
     for key, title, (mine, rival), limit in COMPARE:
         if 'memory' in key and mine in memory and rival in memory:
             rows.append(pairs.row(key, title, [memory[mine]['bytes']], [memory[rival]['bytes']], rival, limit, 'bytes'))
-    return rows, dict(size=a.size, bs=a.bs, sizes=params, capability=times['capability'], bf16_hardware=times['bf16_hardware'])
+    return rows, pairs.picture_record(a, times)
 
 def main():
-    a = pairs.parse_pictures(pairs.picture_options(pairs.parser(__doc__, '02')))
+    a = pairs.parse_pictures(pairs.parser(__doc__, '02'))
     if a.inside: return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'segmentation_models_pytorch', 'lesson7_lib'))
 
