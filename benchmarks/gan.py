@@ -37,7 +37,7 @@ def ours(a, bf16=False):
     losses = gan_loss_from_func(MSELossFlat(), AdaptiveLoss(nn.BCEWithLogitsLoss()), (1., 50.))
     learn = GANLearner(DataBunch.from_tensors(*tensors(a), bs=a.bs), gen, gan_critic(), *losses, switcher=FixedGANSwitcher, show_img=False, silent=True,
                        wd=1e-3, opt_func=partial(optim.Adam, betas=(0., .99)))
-    if bf16: learn.to_bf16()
+    if bf16: learn.to_bf16(emulate=True)
     class Clock(Callback):
         order = -99
         def on_epoch_begin(self): self.start = time.perf_counter()

@@ -108,8 +108,7 @@ def gan_critic(
         nf *= 2
         layers += [nn.Dropout2d(p), _spectral(nf, nf*2, ks=4, stride=2, self_attention=SelfAttention if i==0 else False)]
     layers += [_spectral(nf*2, 1, ks=4, bias=False, padding=0, use_activ=False), Flatten()]
-    layers[0].to(memory_format=torch.channels_last)              # so its maps lie in that order, and all after them
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 # %% ../nbs/03_crappify_gan.ipynb #b6ccaeee
 def _spread(output, target): return target.reshape(-1, *[1]*(output.ndim-1)).expand_as(output).float()

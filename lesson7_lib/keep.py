@@ -21,6 +21,7 @@ from fastcore.basics import patch
 
 from .env import atomic_write
 from .hooks import Flatten, Lambda, flatten_all, flatten_items
+from .layout import spectral_norm
 
 # %% ../nbs/00_keep.ipynb #94e078ae
 class CheckpointError(ValueError):
@@ -331,7 +332,9 @@ def _value(self:_Writer, v, where):
                       f"layers; mark named functions, classes and Enums with @recipe. Or {_else}")
 
 # %% ../nbs/00_keep.ipynb #524ff53a
-_norms = dict(_WeightNorm=('weight_norm', ['dim']), _SpectralNorm=('spectral_norm', ['n_power_iterations','eps','dim']))
+_stretch = ['n_power_iterations','eps','dim']
+_norms = dict(_WeightNorm=('weight_norm', ['dim']), _SpectralNorm=('spectral_norm', _stretch), SpectralNorm=('our_spectral_norm', _stretch))
+_put_norm = dict(weight_norm=parametrizations.weight_norm, spectral_norm=parametrizations.spectral_norm, our_spectral_norm=spectral_norm)
 
 @patch
 def _module(self:_Writer, m, where='model'):
@@ -413,7 +416,7 @@ def _plain(self:_Builder, node):
     cls = self.layer(node['nn'])
     m = cls(**self._values(node.get('kwargs', {})))
     for n,c in node.get('children', []): m.add_module(n, self._module(c))
-    for f,kw in node.get('norms', []): getattr(parametrizations, {o[0]:o[0] for o in _norms.values()}[f])(m, **kw)
+    for f,kw in node.get('norms', []): _put_norm[f](m, **kw)
     return m
 
 # %% ../nbs/00_keep.ipynb #0173a2ef

@@ -420,9 +420,19 @@ def show_results(self:Learner,
 
 # %% ../nbs/00_learner.ipynb #4cff42ab
 @patch
-def to_bf16(self:Learner): "Compute in bfloat16 where that is safe"; return self._precision(torch.bfloat16)
+def to_bf16(self:Learner,
+    emulate=False, # also on a processor without such arithmetic, slowly?
+):                 # -> the learner
+    "Compute in bfloat16 where that is safe"
+    return self._precision(torch.bfloat16, emulate)
+
 @patch
-def to_fp16(self:Learner): "Compute in float16 where that is safe, with scaled gradients"; return self._precision(torch.float16)
+def to_fp16(self:Learner,
+    emulate=False, # also on a processor without such arithmetic, slowly?
+):                 # -> the learner
+    "Compute in float16 where that is safe, with scaled gradients"
+    return self._precision(torch.float16, emulate)
+
 @patch
 def to_fp32(self:Learner): "Compute in full precision"; return self._precision(None)
 
@@ -433,11 +443,12 @@ def _is_emulated(dtype, cpu):
     return dtype is not None and cpu.get('architecture')=='x86_64' and not any(cpu.get(u) for u in _units[dtype])
 
 @patch
-def _precision(self:Learner, dtype):
+def _precision(self:Learner, dtype, emulate=True):
     kind = self.device.type
-    if kind=='cpu' and _is_emulated(dtype, getattr(torch.cpu, 'get_capabilities', dict)()):
-        warnings.warn(f"This processor has no arithmetic in {dtype}: PyTorch emulates it, which gives the same results and takes much longer. "
-                      "For speed stay in 32 bits: learn.to_fp32().")
+    if kind=='cpu' and not emulate and _is_emulated(dtype, getattr(torch.cpu, 'get_capabilities', dict)()):
+        warnings.warn(f"This processor has no arithmetic in {dtype}, and emulating it would take much longer than 32 bits: the computation stays in 32 bits. "
+                      "To see what 16 bits do to it: emulate=True.")
+        dtype = None
     self.amp = nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype)
     self.scaler = torch.amp.GradScaler(kind) if dtype is torch.float16 else None
     return self

@@ -23,7 +23,7 @@ from .hooks import Flatten, eval_mode, is_bn, num_params
 from .augment import affine, rand_pad
 from .data import ImageItemList
 from .keep import recipe
-from .layout import Conv2d
+from .layout import Conv2d, spectral_norm
 from .learner import Learner
 from .metrics import CrossEntropyFlat, accuracy
 from .results import measure_recipes
@@ -88,7 +88,7 @@ def _norm_layer(nf, norm, ndim):
 def _norm_weight(conv, norm):
     "`conv`, its weight normalised if `norm` is of that kind."
     if norm is NormType.Weight: return parametrizations.weight_norm(conv)
-    return parametrizations.spectral_norm(conv) if norm is NormType.Spectral else conv
+    return spectral_norm(conv) if norm is NormType.Spectral else conv
 
 def _attention(make, nf):
     "The layer that `make` makes, or None."

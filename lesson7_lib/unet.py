@@ -20,6 +20,7 @@ from .body import Skips, _links, create_body, in_channels, is_folded, unfold_bn
 from .fetch import find_weights
 from .hooks import eval_mode
 from .keep import build_model, model_recipe, recipe
+from .layout import spectral_norm
 from .learner import Learner
 from .resnet_mnist import MergeLayer, NormType, SequentialEx, batchnorm_2d, conv_layer, init_default, relu, res_block
 
@@ -76,7 +77,7 @@ class SelfAttention(nn.Module):
         n, # channels, in and out
     ):
         super().__init__()
-        conv = lambda nf: nn.utils.parametrizations.spectral_norm(init_default(nn.Conv1d(n, nf, 1, bias=False), nn.init.kaiming_normal_))
+        conv = lambda nf: spectral_norm(init_default(nn.Conv1d(n, nf, 1, bias=False), nn.init.kaiming_normal_))
         self.query,self.key,self.value = conv(max(1, n//8)),conv(max(1, n//8)),conv(n)
         self.gamma = nn.Parameter(torch.zeros(1))
 
