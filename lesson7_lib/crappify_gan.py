@@ -598,10 +598,9 @@ def pet_data(
 
 # %% ../nbs/03_crappify_gan.ipynb #8a17e8f6
 def critic_data(
-    learn,          # the generator's `Learner`
-    folder,         # where `generated` and `real` are made
-    resample=False, # turn, warp and zoom them, too? It blurs what a critic has to see
-):                  # a `DataBunch` of two classes
+    learn,  # the generator's `Learner`
+    folder, # where `generated` and `real` are made
+):          # a `DataBunch` of two classes
     "What the generator makes of its training pictures, beside the real ones, as the game will show both."
     folder,data = Path(folder),learn.data
     for o in ('generated','real'): (folder/o).mkdir(parents=True, exist_ok=True)
@@ -612,8 +611,7 @@ def critic_data(
             i += 1
     classes = ['generated','real']
     src = ImageItemList.from_folder(folder, include=classes).split_by_rand_pct(.1, seed=42).label_from_folder(classes=classes)
-    tfms = get_transforms(max_zoom=2.) if resample else get_transforms(max_zoom=1., max_rotate=0., max_warp=0.)
-    return src.transform(tfms, size=data.valid_ds[0][0].shape[-1]).databunch(bs=data.bs).normalize(imagenet_stats)
+    return src.transform(get_transforms(max_zoom=1., max_rotate=0., max_warp=0.), size=data.valid_ds[0][0].shape[-1]).databunch(bs=data.bs).normalize(imagenet_stats)
 
 # %% ../nbs/03_crappify_gan.ipynb #bf806a82
 def bicubic(
@@ -650,8 +648,7 @@ gan_recipes = dict(
                gen=[(1, slice(3e-3), .8), (7, slice(1e-4,2e-3), .3)], crit_epochs=2, cycles=2, gan_epochs=1),
     small=dict(url=URLs.SYNTH_PETS, arch=small_encoder, weights=False, unet=_lecture_unet, gen=[(1, slice(3e-3), .8), (6, slice(3e-3), .3)],
                crit_epochs=4, cycles=1, gan_epochs=2, critic=dict(nf=16, n_blocks=2, p=0.)))
-gan_recipes['lecture-resampled'] = dict(gan_recipes['lecture'], resample=True)
-_common = dict(size=64, bs=8, critic=dict(nf=32, n_blocks=2), resample=False, lr=1e-4, weights_gen=(1.,50.), loss=MSELossFlat, url=URLs.PETS)
+_common = dict(size=64, bs=8, critic=dict(nf=32, n_blocks=2), lr=1e-4, weights_gen=(1.,50.), loss=MSELossFlat, url=URLs.PETS)
 gan_recipes = {k: {**_common, **o} for k,o in gan_recipes.items()}
 
 def gan_recipe(
@@ -675,15 +672,14 @@ def generator_learner(
 
 # %% ../nbs/03_crappify_gan.ipynb #1aca6f21
 def train_critic(
-    learn_gen,      # the generator's `Learner`
-    learn_crit,     # the critic's, or None for a fresh one
-    epochs=6,       # of training
-    resample=False, # see `critic_data`
-    **kwargs,       # of `gan_critic`
-):                  # the critic's Learner
+    learn_gen, # the generator's `Learner`
+    learn_crit,# the critic's, or None for a fresh one
+    epochs=6,  # of training
+    **kwargs,  # of `gan_critic`
+):             # the critic's Learner
     "Teach a critic to tell what the generator makes from real pictures."
     with tempfile.TemporaryDirectory() as d:
-        data,silent = critic_data(learn_gen, d, resample),learn_gen.silent
+        data,silent = critic_data(learn_gen, d),learn_gen.silent
         model = gan_critic(**kwargs) if learn_crit is None else learn_crit.model
         learn = Learner(data, model, metrics=accuracy_thresh_expand, loss_func=AdaptiveLoss(nn.BCEWithLogitsLoss()), wd=0, silent=silent)
         learn.fit_one_cycle(epochs, 1e-3)
@@ -741,7 +737,7 @@ def run_gan(
         gen.fit_one_cycle(n, lr, pct_start=pct)
         note('generator' if i else 'generator, first stage', sum(o[0] for o in r['gen'][:i+1]), history=list(gen.recorder.val_losses))
     for c in range(1, r['cycles']+1):
-        crit = train_critic(gen, crit, r['crit_epochs'], r['resample'], **r['critic'])
+        crit = train_critic(gen, crit, r['crit_epochs'], **r['critic'])
         acc = float(crit.recorder.metrics[-1][0])
         gan = play_game(gen, crit, r['gan_epochs'], r['lr'], r['weights_gen'])
         note('game' if c==r['cycles'] else f'game, round {c}', c*r['gan_epochs'], critic_accuracy=acc, critic_params=num_params(crit.model),

@@ -202,6 +202,15 @@ def batch_tfms(self:ImageList,
     if tfm_y and isinstance(y, ImageList): y.load_size = self.load_size
     return partial(bt, y_mask=getattr(y, 'is_mask', False))
 
+@patch
+def like(self:ImageList, other):
+    "These pictures, kept at the size at which `other` keeps its own"
+    size = lambda o: o.load_size and o.load_size(4096, 4096)
+    if not isinstance(other, ImageList) or size(self)==size(other): return self
+    res = self.new(self.items)
+    res.load_size = other.load_size
+    return res
+
 # %% ../nbs/00_data.ipynb #6b5044fb
 class Normalizer:
     "Subtract `mean` and divide by `std`, per channel"

@@ -22,6 +22,7 @@ from .callback import LearnerCallback
 from .fetch import DataError, find_weights
 from .hooks import eval_mode, is_bn, one_param, requires_grad
 from .keep import load_state, load_weights, recipe
+from .layout import frozen_convs
 from .metrics import WeightedMean
 from .unet import DynamicUnet, FastBlock, FastUnet, _conv_bn, _fit
 
@@ -198,6 +199,7 @@ class FeatureMaps(nn.Module):
         if fast:
             with eval_mode(m_feat): m_feat = _folded(m_feat)
             requires_grad(m_feat.eval().to(memory_format=torch.channels_last), False)
+            frozen_convs(m_feat)
         self.m,self.fast,self.dtype,self.copy = m_feat,fast,dtype,False
         self.eval()
 

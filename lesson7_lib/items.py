@@ -808,6 +808,13 @@ def item_lists(
     return TensorList([]),CategoryList([], classes=range(n or 0))
 
 # %% ../nbs/00_items.ipynb #5b6e87ad
+@patch
+def like(self:ItemList,
+    other, # the list that validates
+) -> ItemList:
+    "These items, read as `other` reads its own"
+    return self
+
 @patch(cls_method=True)
 def create(cls:DataBunch,
     train_ds,          # a `LabelList` or any map-style data set of pairs
@@ -824,7 +831,11 @@ def create(cls:DataBunch,
     kw = dict(num_workers=num_workers, device=device)
     def _dl(ds): return None if ds is None else cls._dl(ds, val_bs or bs, **kw)
     tfms = getattr(valid_ds, 'tfms', None)
-    fix = train_ds.new(train_ds.x, train_ds.y, tfms) if isinstance(train_ds, LabelList) else train_ds
+    fix = train_ds
+    if isinstance(train_ds, LabelList):
+        x,y = train_ds.x,train_ds.y
+        if isinstance(valid_ds, LabelList): x,y = x.like(valid_ds.x),y.like(valid_ds.y)
+        fix = train_ds.new(x, y, tfms)
     return cls(cls._dl(train_ds, bs, shuffle=True, drop_last=True, **kw), _dl(valid_ds), _dl(fix), _dl(test_ds), device=device, path=path)
 
 @patch
