@@ -188,13 +188,14 @@ class _FewProducts(torch.autograd.Function):
         (n,ci,h,w),co = x.shape,spread.shape[2]
         th,tw = -(-h//4),-(-w//4)
         x = F.pad(x, (1, tw*4+1-w, 1, th*4+1-h)).permute(0,2,3,1)
-        res = x.new_empty(n, th, 4, tw, 4, co)
+        out = torch.empty(n, co, th*4, tw*4, dtype=x.dtype, memory_format=torch.channels_last)
+        res = out.permute(0,2,3,1).view(n, th, 4, tw, 4, co)
         for s in _some(n, th*tw):
             tiles = x[s].unfold(1, 6, 4).unfold(2, 6, 4).permute(4,5,0,1,2,3).reshape(36, -1)
             prods = torch.bmm((_data @ tiles).view(36,-1,ci), spread)
             res[s] = (_result @ prods.view(36,-1)).view(4,4,-1,th,tw,co).permute(2,3,0,4,1,5)
         if bias is not None: res += bias
-        return res.view(n, th*4, tw*4, co)[:,:h,:w].permute(0,3,1,2).contiguous(memory_format=torch.channels_last)
+        return out if (h,w)==out.shape[2:] else out[...,:h,:w].clone(memory_format=torch.channels_last)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
