@@ -611,7 +611,8 @@ def critic_data(
             i += 1
     classes = ['generated','real']
     src = ImageItemList.from_folder(folder, include=classes).split_by_rand_pct(.1, seed=42).label_from_folder(classes=classes)
-    return src.transform(get_transforms(max_zoom=1., max_rotate=0., max_warp=0.), size=data.valid_ds[0][0].shape[-1]).databunch(bs=data.bs).normalize(imagenet_stats)
+    src = src.transform(get_transforms(max_zoom=1., max_rotate=0., max_warp=0.), size=data.valid_ds[0][0].shape[-1])
+    return src.databunch(bs=data.bs).normalize(imagenet_stats)
 
 # %% ../nbs/03_crappify_gan.ipynb #bf806a82
 def bicubic(

@@ -78,6 +78,12 @@ class _ConvApart(torch.autograd.Function):
 _apart_pays = torch.backends.cpu.get_cpu_capability()=='AVX2'
 _least_channels = 48
 
+def _may_differ(conv, x):
+    "Is this the processor, are these the maps for which a layer of this page is faster, and does nobody need the plain one?"
+    return (_apart_pays and conv.groups==1 and conv.dilation==(1,1) and conv.padding_mode=='zeros' and not isinstance(conv.padding, str)
+            and x.dim()==4 and x.dtype is torch.float32 and x.device.type=='cpu' and x.is_contiguous(memory_format=torch.channels_last)
+            and not torch.is_autocast_enabled('cpu') and not torch.compiler.is_compiling() and not torch.jit.is_tracing())
+
 class Conv2d(nn.Conv2d):
     "PyTorch's layer; wide ones learn faster on processors without AVX-512"
     written_as = nn.Conv2d      # in recipes of models
@@ -87,10 +93,8 @@ class Conv2d(nn.Conv2d):
         return _ConvApart.apply(x, weight, weight.detach().contiguous(memory_format=torch.channels_last), self.bias, self.stride, self.padding)
 
     def _apart(self, x):
-        return (_apart_pays and self.kernel_size!=(1,1) and min(self.in_channels, self.out_channels)>=_least_channels and self.groups==1
-                and self.dilation==(1,1) and self.padding_mode=='zeros' and not isinstance(self.padding, str) and x.dtype is torch.float32
-                and x.device.type=='cpu' and torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last)
-                and not torch.is_autocast_enabled('cpu') and not torch.compiler.is_compiling() and not torch.jit.is_tracing())
+        wide = self.kernel_size!=(1,1) and min(self.in_channels, self.out_channels)>=_least_channels
+        return wide and torch.is_grad_enabled() and _may_differ(self, x)
 
 # %% ../nbs/00_layout.ipynb #599e2ac3
 class _Stretched(torch.autograd.Function):
@@ -232,10 +236,8 @@ class FrozenConv2d(nn.Conv2d):
         return _FewProducts.apply(x, self._prepared, self.bias)
 
     def _pays(self, x):
-        return (_apart_pays and self.kernel_size==(3,3) and self.stride==self.padding==self.dilation==(1,1) and self.groups==1 and self.padding_mode=='zeros'
-                and min(self.in_channels, self.out_channels)>=_frozen_channels and not any(p.requires_grad for p in self.parameters())
-                and x.dim()==4 and x.dtype is self.weight.dtype is torch.float32 and x.device.type=='cpu' and not torch.is_autocast_enabled('cpu')
-                and x.is_contiguous(memory_format=torch.channels_last) and not torch.compiler.is_compiling() and not torch.jit.is_tracing())
+        fits = self.kernel_size==(3,3) and self.stride==self.padding==(1,1) and min(self.in_channels, self.out_channels)>=_frozen_channels
+        return fits and not any(p.requires_grad for p in self.parameters()) and _may_differ(self, x)
 
     def __getstate__(self): return {k: v for k,v in super().__getstate__().items() if k not in ('_prepared','_made_of')}
 
