@@ -74,9 +74,9 @@ def small_pets(
     low=96,     # pixels of the smaller side of the bad ones
     quality=60, # of the JPEGs; a pair: anything between
 ):              # Path of the folder with them, beside `images`
-    "The lecture's `resize_one` for a whole folder, where that was not done yet: `low` pixels, JPEG of quality 60."
+    "As the lecture's `resize_one` for a whole folder, where that was not done yet: `low` pixels, JPEG of quality 60."
     path = Path(path)
-    to = path/(f'small-{low}' if quality==60 else 'small-{}-q{}-{}'.format(low, *quality))
+    to = path/(f'shrunk-{low}' if quality==60 else 'shrunk-{}-q{}-{}'.format(low, *quality))
     report = crappify_folder(path/'images', to, Crappify(Shrink(low), Jpeg(quality)))
     if report.failed: print(report)
     return to
