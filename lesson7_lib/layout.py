@@ -239,7 +239,7 @@ class FrozenConv2d(nn.Conv2d):
         fits = self.kernel_size==(3,3) and self.stride==self.padding==(1,1) and min(self.in_channels, self.out_channels)>=_frozen_channels
         return fits and not any(p.requires_grad for p in self.parameters()) and _may_differ(self, x)
 
-    def __getstate__(self): return {k: v for k,v in super().__getstate__().items() if k not in ('_prepared','_made_of')}
+    def __getstate__(self): return {k: v for k,v in self.__dict__.items() if k not in ('_prepared','_made_of')}
 
 # %% ../nbs/00_layout.ipynb #b534b853
 def frozen_convs(
