@@ -61,14 +61,14 @@ def processor():
     has_bf16 = any(getattr(torch.cpu, f, lambda: False)() for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported'))
     return dict(capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=has_bf16)
 
-def timed_rows(compare, times, without=None):
-    """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. `without`: what the sides of bf16 do on a
-    processor that has none; None: they emulate it, and are not judged there"""
+def timed_rows(compare, times, without='it is emulated'):
+    """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. bf16 is judged only where the processor has it;
+    `without`: what happens elsewhere"""
     rows = []
     for key, title, (mine, rival), limit in compare:
         if mine not in times['seconds'] or rival not in times['seconds']: continue
-        note = f"no bf16 hardware: {without or 'it is emulated'}" if 'bf16' in key and not times['bf16_hardware'] else ''
-        rows.append(row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note and not without else limit, note=note))
+        note = f'no bf16 hardware: {without}' if 'bf16' in key and not times['bf16_hardware'] else ''
+        rows.append(row(key, title, times['seconds'][mine], times['seconds'][rival], rival, None if note else limit, note=note))
     return rows
 
 def picture_record(a, times):
@@ -107,7 +107,7 @@ def table(rows):
     for r in rows:
         t, q = r.get('target'), r['ratio']
         out.append([r['title'], val(r['ours'], r['unit']), r['rival'], val(r['theirs'], r['unit']), '{median:.3f} ({low:.3f}-{high:.3f})'.format(**q),
-                    f"<= {t['limit']}" if t else '', '; '.join(o for o in (('ok' if t['met'] else 'MISSED') if t else '', r['note']) if o)])
+                    f"<= {t['limit']}" if t else '', r['note'] or (('ok' if t['met'] else 'MISSED') if t else '')])
     wide = [max(map(len, c)) for c in zip(*out)]
     lines = ['  '.join(c.ljust(w) for c, w in zip(r, wide)).rstrip() for r in out]
     return '\n'.join([lines[0], '  '.join('-'*w for w in wide), *lines[1:]])
