@@ -1,4 +1,5 @@
 "Configuration of Sphinx for the docs site. `lesson7_docs` puts it beside the staged pages; what belongs to the project is in site.json."
+
 import json
 from pathlib import Path
 
@@ -8,25 +9,25 @@ copyright = site['copyright']
 
 extensions = ['myst_nb', 'sphinx_design', 'sphinx_copybutton', 'sphinx.ext.mathjax']
 exclude_patterns = ['extra', 'notebooks', 'README.md']
-nitpicky = True                     # a reference that leads nowhere is a warning, and the command makes errors of warnings
-suppress_warnings = ['myst.header'] # a page may go from ## to ####
+nitpicky = True  # a reference that leads nowhere is a warning, and the command makes errors of warnings
+suppress_warnings = ['myst.header']  # a page may go from ## to ####
 
-nb_execution_mode = 'off'           # pages carry the outputs that are kept in the notebooks
+nb_execution_mode = 'off'  # pages carry the outputs that are kept in the notebooks
 nb_render_markdown_format = 'myst'
 nb_merge_streams = True
-nb_ipywidgets_js = {}               # widgets are plain HTML already
+nb_ipywidgets_js = {}  # widgets are plain HTML already
 myst_enable_extensions = ['dollarmath', 'amsmath', 'colon_fence', 'attrs_inline', 'attrs_block', 'deflist', 'tasklist']
 myst_heading_anchors = 4
 add_module_names = False
 toc_object_entries_show_parents = 'hide'
 python_maximum_signature_line_length = None
 
-mathjax_path = 'tex-svg.js'         # one file, no fonts
+mathjax_path = 'tex-svg.js'  # one file, no fonts
 mathjax_options = {'defer': 'defer'}
 mathjax3_config = dict(options=dict(enableMenu=False))
 
 html_theme = 'furo'
-html_title, html_baseurl = site['lib'], site['base']+'/'
+html_title, html_baseurl = site['lib'], site['base'] + '/'
 html_favicon = '_static/logo.svg'
 html_logo = '_static/logo.svg'
 html_static_path, html_extra_path = ['_static'], ['extra']
@@ -34,8 +35,13 @@ html_css_files, html_js_files = ['site.css'], ['site.js']
 html_show_sourcelink = html_copy_source = False
 html_last_updated_fmt = None
 pygments_style, pygments_dark_style = 'friendly', 'github-dark'
-colours = lambda brand, quiet: {f'color-{k}': brand for k in ('brand-primary', 'brand-content', 'api-name')} | {'color-api-pre-name': quiet}
+colours = lambda brand, quiet: (
+    {f'color-{k}': brand for k in ('brand-primary', 'brand-content', 'api-name')} | {'color-api-pre-name': quiet}
+)
 html_theme_options = dict(
-    navigation_with_keys=True, top_of_page_buttons=[],
-    light_css_variables=colours('#1d5fc4', '#6b7280'), dark_css_variables=colours('#7fb2ff', '#9aa4b2'))
+    navigation_with_keys=True,
+    top_of_page_buttons=[],
+    light_css_variables=colours('#1d5fc4', '#6b7280'),
+    dark_css_variables=colours('#7fb2ff', '#9aa4b2'),
+)
 copybutton_exclude = '.linenos, .gp, .go'

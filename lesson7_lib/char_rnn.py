@@ -5,52 +5,76 @@
 # %% auto #0
 __all__ = ['char_recipes', 'char_lines', 'Char3Model', 'CharLoopModel', 'CharRnn', 'split_lines', 'notes_vocab', 'chars_data',
            'CharSeqStatefulRnn', 'CharSeqStatefulRnn2', 'CharSeqStatefulGRU', 'CharSeqStatefulLSTM', 'CosAnneal',
-           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'DropWeights', 'learning_pass', 'run_chars',
+           'get_next', 'get_next_n', 'window_loss', 'today_chars', 'DropWeights', 'dynamic_evaluation', 'run_chars',
            'measure_chars']
 
 # %% ../nbs/07_char_rnn.ipynb #eba1e30f
-import math, random, time
 from functools import partial
-import torch, torch.nn.functional as F
-from torch import nn, optim
-from .callback import Callback, GradientClipping, LearnerCallback
-from .env import set_seed
-from .fetch import URLs, has_data, untar_data
-from .hooks import eval_mode, num_params
-from .human_numbers_rnn import KeepState
-from .items import ItemLists
-from .keep import recipe
-from .language import language_learner
-from .learner import Learner
-from .metrics import accuracy
-from .optimizer import annealing_cos
-from .results import measure_recipes
-from .synth import number_words
-from .text import CharTokenizer, ResetState, Scores, SequentialLM, TextList, Vocab, batchify, full_pass, generate, memory, read_text
-from .text import remember, reset_state
+import math
+import random
+import time
+from torch import nn
+from torch import optim
+import torch
+import torch.nn.functional as F
+from .core.architecture import register
+from .core.callback import Callback, GradientClipping, LearnerCallback
+from .core.download import URLs
+from .core.env import set_seed
+from .core.experiment import measure_recipes
+from .core.hooks import eval_mode, num_params
+from .core.items import ItemLists
+from .core.learner import Learner
+from .core.metrics import accuracy
+from .core.optimizer import annealing_cos
+from .data import has_data, untar_data
+from .human_numbers_rnn import StatefulModel
+from .synth.numbers import number_words
+from lesson7_lib.text.generate import (
+    ResetState,
+    Scores,
+    full_pass,
+    generate,
+    hidden_state,
+    set_hidden_state,
+    reset_state,
+)
+from .text.language import language_learner
+from .text.text_data import SequentialLM, TextList, batchify, read_text
+from .text.tokens import CharTokenizer, Vocab
 
 # %% ../nbs/07_char_rnn.ipynb #8d3a573f
 def char_lines(
-    n=None, # lines of the built-in text; None: Nietzsche, where the cache or a mirror has him
-):          # (lines with their ends, name of the text)
+    n=None,  # lines of the built-in text; None: Nietzsche, where the cache or a mirror has him
+):  # (lines with their ends, name of the text)
     "The text of the notes; without it, or with `n`, sums and lists of numbers in words, which the library makes up."
-    if n is None and has_data(URLs.NIETZSCHE): return read_text(untar_data(URLs.NIETZSCHE)).splitlines(True),'nietzsche'
+    if n is None and has_data(URLs.NIETZSCHE):
+        return read_text(untar_data(URLs.NIETZSCHE)).splitlines(True), 'nietzsche'
     draw = random.Random(42)
+
     def _line():
-        a,b,c = [number_words(draw.randint(1, 499)) for _ in 'abc']
-        i,j = draw.randint(1, 499),draw.randint(1, 499)
-        text = draw.choice([f'{number_words(i)} and {number_words(j)} are {number_words(i+j)}.', f'{a}, {b} and {c}: who counts them?'])
-        return text[0].upper()+text[1:]+'\n'
-    return [_line() for _ in range(n or 1500)],'numbers in words'
+        a, b, c = [number_words(draw.randint(1, 499)) for _ in 'abc']
+        i, j = draw.randint(1, 499), draw.randint(1, 499)
+        text = draw.choice(
+            [
+                f'{number_words(i)} and {number_words(j)} are {number_words(i + j)}.',
+                f'{a}, {b} and {c}: who counts them?',
+            ]
+        )
+        return text[0].upper() + text[1:] + '\n'
+
+    return [_line() for _ in range(n or 1500)], 'numbers in words'
 
 # %% ../nbs/07_char_rnn.ipynb #540d0738
-@recipe
+@register
 class Char3Model(nn.Module):
     "Character 4 from characters 1, 2 and 3, written out"
-    def __init__(self,
-        vocab_size,   # characters in the vocabulary
-        n_fac=42,     # activations of an embedding
-        n_hidden=256, # hidden activations
+
+    def __init__(
+        self,
+        vocab_size,  # characters in the vocabulary
+        n_fac=42,  # activations of an embedding
+        n_hidden=256,  # hidden activations
     ):
         super().__init__()
         self.e = nn.Embedding(vocab_size, n_fac)
@@ -59,106 +83,125 @@ class Char3Model(nn.Module):
         self.l_out = nn.Linear(n_hidden, vocab_size)
         self.n_hidden = n_hidden
 
-    def step(self, h, c): return torch.tanh(self.l_hidden(h + F.relu(self.l_in(self.e(c)))))
-    def forward(self, c1, c2, c3): # each (batch,) ids -> (batch, characters) log-probabilities
+    def step(self, h, c):
+        return torch.tanh(self.l_hidden(h + F.relu(self.l_in(self.e(c)))))
+
+    def forward(self, c1, c2, c3):  # each (batch,) ids -> (batch, characters) log-probabilities
         h = self.step(self.step(self.step(0, c1), c2), c3)
         return F.log_softmax(self.l_out(h), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #86992b0a
-@recipe
+@register
 class CharLoopModel(Char3Model):
     "`Char3Model` with a loop, for any number of characters"
+
     def forward(self, *cs):
         h = 0
-        for c in cs: h = self.step(h, c)
+        for c in cs:
+            h = self.step(h, c)
         return F.log_softmax(self.l_out(h), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #6e636b52
-@recipe
+@register
 class CharRnn(nn.Module):
     "The loop is PyTorch's"
-    def __init__(self,
-        vocab_size,   # characters in the vocabulary
-        n_fac=42,     # activations of an embedding
-        n_hidden=256, # hidden activations
+
+    def __init__(
+        self,
+        vocab_size,  # characters in the vocabulary
+        n_fac=42,  # activations of an embedding
+        n_hidden=256,  # hidden activations
     ):
         super().__init__()
-        self.e,self.rnn = nn.Embedding(vocab_size, n_fac),nn.RNN(n_fac, n_hidden)
+        self.e, self.rnn = nn.Embedding(vocab_size, n_fac), nn.RNN(n_fac, n_hidden)
         self.l_out = nn.Linear(n_hidden, vocab_size)
 
     def forward(self, *cs):
-        out,_ = self.rnn(self.e(torch.stack(cs)))
+        out, _ = self.rnn(self.e(torch.stack(cs)))
         return F.log_softmax(self.l_out(out[-1]), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #44eb6d40
 def split_lines(
-    lines,     # lines of a text, with their ends
-    share=.8,  # of the lines, for training
-    glue=True, # lose the ends of lines, as the notes do, and put words together that stood on two lines?
-):             # [training text, validation text]
+    lines,  # lines of a text, with their ends
+    share=0.8,  # of the lines, for training
+    glue=True,  # lose the ends of lines, as the notes do, and put words together that stood on two lines?
+):  # [training text, validation text]
     "The first lines to learn from, the others to judge by; each part ends with a character for the end of its file."
-    n = int(len(lines)*share)
-    return [''.join(o.rstrip('\n') if glue else o for o in part)+'\0' for part in (lines[:n], lines[n:])]
+    n = int(len(lines) * share)
+    return [''.join(o.rstrip('\n') if glue else o for o in part) + '\0' for part in (lines[:n], lines[n:])]
+
 
 def notes_vocab(
-    text,       # the training text, in small letters
-    min_freq=3, # rarer characters are unknown
-):              # Vocab
+    text,  # the training text, in small letters
+    min_freq=3,  # rarer characters are unknown
+):  # Vocab
     "The vocabulary of the notes: two special tokens, then the most frequent characters first, equals by alphabet."
     count = {c: text.count(c) for c in set(text)}
-    return Vocab(['<unk>','<pad>', *sorted((c for c,n in count.items() if n>=min_freq), key=lambda c: (-count[c], c))], sep='')
+    return Vocab(
+        ['<unk>', '<pad>', *sorted((c for c, n in count.items() if n >= min_freq), key=lambda c: (-count[c], c))],
+        sep='',
+    )
 
 # %% ../nbs/07_char_rnn.ipynb #08c18abf
 def chars_data(
-    bs=64,      # columns
-    bptt=8,     # rows
-    lines=None, # lines of a text; None: those of `char_lines`
+    bs=64,  # columns
+    bptt=8,  # rows
+    lines=None,  # lines of a text; None: those of `char_lines`
     glue=True,  # lose the ends of lines, as the notes do?
-    **kwargs,   # for `databunch`: deterministic, max_len, p_bptt, …
-):              # TextLMDataBunch
+    **kwargs,  # for `databunch`: deterministic, max_len, p_bptt, …
+):  # TextLMDataBunch
     "The characters of the notes, in small letters, in columns."
-    train,valid = split_lines(char_lines()[0] if lines is None else lines, glue=glue)
+    train, valid = split_lines(char_lines()[0] if lines is None else lines, glue=glue)
     how = dict(processor=CharTokenizer(lower=True), vocab=notes_vocab(train.lower()), include_bos=False)
-    return ItemLists('.', *[TextList([o], **how) for o in (train,valid)]).label_for_lm().databunch(bs=bs, bptt=bptt, **kwargs)
+    return (
+        ItemLists('.', *[TextList([o], **how) for o in (train, valid)])
+        .label_for_lm()
+        .databunch(bs=bs, bptt=bptt, **kwargs)
+    )
 
 # %% ../nbs/07_char_rnn.ipynb #b768a7a2
-@recipe
-class CharSeqStatefulRnn(KeepState, nn.Module):
+@register
+class CharSeqStatefulRnn(StatefulModel, nn.Module):
     "An output after every character, and a state that outlives the batch"
-    kind,parts = nn.RNN,1
-    def __init__(self,
-        vocab_size,   # characters in the vocabulary
-        n_fac=42,     # activations of an embedding
-        bs=None,      # not used: the state takes the size of the batch
-        nl=1,         # layers
-        n_hidden=256, # hidden activations
-        dropout=0.,   # between layers
+
+    kind, parts = nn.RNN, 1
+
+    def __init__(
+        self,
+        vocab_size,  # characters in the vocabulary
+        n_fac=42,  # activations of an embedding
+        bs=None,  # not used: the state takes the size of the batch
+        nl=1,  # layers
+        n_hidden=256,  # hidden activations
+        dropout=0.0,  # between layers
     ):
         super().__init__()
-        self.e,self.rnn = nn.Embedding(vocab_size, n_fac),self.kind(n_fac, n_hidden, nl, dropout=dropout)
+        self.e, self.rnn = nn.Embedding(vocab_size, n_fac), self.kind(n_fac, n_hidden, nl, dropout=dropout)
         self.l_out = nn.Linear(n_hidden, vocab_size)
 
-    def forward(self, x): # (rows, columns) ids -> (rows, columns, characters) log-probabilities
+    def forward(self, x):  # (rows, columns) ids -> (rows, columns, characters) log-probabilities
         r = self.rnn
-        out,h = r(self.e(x), self.start(x, r.num_layers, x.shape[1], r.hidden_size, parts=self.parts))
+        out, h = r(self.e(x), self.start(x, r.num_layers, x.shape[1], r.hidden_size, parts=self.parts))
         self.keep(h)
         return F.log_softmax(self.l_out(out), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #f0530fde
-@recipe
+@register
 class CharSeqStatefulRnn2(CharSeqStatefulRnn):
     "`CharSeqStatefulRnn` with a loop over PyTorch's cell"
-    def __init__(self,
-        vocab_size,   # characters in the vocabulary
-        n_fac=42,     # activations of an embedding
-        bs=None,      # not used
-        n_hidden=256, # hidden activations
+
+    def __init__(
+        self,
+        vocab_size,  # characters in the vocabulary
+        n_fac=42,  # activations of an embedding
+        bs=None,  # not used
+        n_hidden=256,  # hidden activations
     ):
         super().__init__(vocab_size, n_fac, bs, n_hidden=n_hidden)
         self.rnn = nn.RNNCell(n_fac, n_hidden)
 
     def forward(self, x):
-        o,outp = self.start(x, x.shape[1], self.rnn.hidden_size),[]
+        o, outp = self.start(x, x.shape[1], self.rnn.hidden_size), []
         for c in x:
             o = self.rnn(self.e(c), o)
             outp.append(o)
@@ -166,228 +209,319 @@ class CharSeqStatefulRnn2(CharSeqStatefulRnn):
         return F.log_softmax(self.l_out(torch.stack(outp)), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #a707f4de
-@recipe
+@register
 class CharSeqStatefulGRU(CharSeqStatefulRnn):
     "The same with gates"
+
     kind = nn.GRU
 
 # %% ../nbs/07_char_rnn.ipynb #2557dde6
-@recipe
+@register
 class CharSeqStatefulLSTM(CharSeqStatefulRnn):
     "Two layers of the larger cell, twice as wide, with dropout between them"
-    kind,parts = nn.LSTM,2
-    def __init__(self,
-        vocab_size,   # characters in the vocabulary
-        n_fac=42,     # activations of an embedding
-        bs=None,      # not used
-        nl=2,         # layers
-        n_hidden=512, # hidden activations
-        dropout=.5,   # between layers
+
+    kind, parts = nn.LSTM, 2
+
+    def __init__(
+        self,
+        vocab_size,  # characters in the vocabulary
+        n_fac=42,  # activations of an embedding
+        bs=None,  # not used
+        nl=2,  # layers
+        n_hidden=512,  # hidden activations
+        dropout=0.5,  # between layers
     ):
         super().__init__(vocab_size, n_fac, bs, nl, n_hidden, dropout)
 
 # %% ../nbs/07_char_rnn.ipynb #f804a502
 class CosAnneal(Callback):
     "The rate falls along half a cosine, then starts again; each cycle is `cycle_mult` times as long as the one before"
+
     order = -5
-    def __init__(self,
-        nb,                # batches of the first cycle
-        cycle_mult=1,      # how much longer the next cycle is
-        on_cycle_end=None, # function (callback, number of the cycle), called after the last step of each cycle
-    ): self.nb,self.cycle_mult,self.on_cycle_end = nb,cycle_mult,on_cycle_end
 
-    def place(self,
-        i, # batches done
-    ):     # (number of the cycle, batches done in it, its length)
+    def __init__(
+        self,
+        nb,  # batches of the first cycle
+        cycle_mult=1,  # how much longer the next cycle is
+        on_cycle_end=None,  # function (callback, number of the cycle), called after the last step of each cycle
+    ):
+        self.nb, self.cycle_mult, self.on_cycle_end = nb, cycle_mult, on_cycle_end
+
+    def place(
+        self,
+        i,  # batches done
+    ):  # (number of the cycle, batches done in it, its length)
         "Where in which cycle a batch stands."
-        k,n = 0,self.nb
-        while i>=n: i,k,n = i-n,k+1,n*self.cycle_mult
-        return k,i,n
+        k, n = 0, self.nb
+        while i >= n:
+            i, k, n = i - n, k + 1, n * self.cycle_mult
+        return k, i, n
 
-    def on_train_begin(self): self.lrs = [g['lr'] for g in self.learn.opt.param_groups]
+    def on_train_begin(self):
+        self.lrs = [g['lr'] for g in self.learn.opt.param_groups]
+
     def on_batch_begin(self):
-        if not self.learn.training: return
-        _,i,n = self.place(self.learn.iteration)
-        for g,lr in zip(self.learn.opt.param_groups, self.lrs): g['lr'] = annealing_cos(lr, 0, i/n)
+        if not self.learn.training:
+            return
+        _, i, n = self.place(self.learn.iteration)
+        for g, lr in zip(self.learn.opt.param_groups, self.lrs):
+            g['lr'] = annealing_cos(lr, 0, i / n)
 
     def on_batch_end(self):
-        if not self.learn.training or not self.on_cycle_end: return
-        k,i,_ = self.place(self.learn.iteration)
-        if i==0: self.on_cycle_end(self, k-1)
+        if not self.learn.training or not self.on_cycle_end:
+            return
+        k, i, _ = self.place(self.learn.iteration)
+        if i == 0:
+            self.on_cycle_end(self, k - 1)
 
 # %% ../nbs/07_char_rnn.ipynb #fe10bd5b
 @torch.no_grad()
 def get_next(
-    learn,      # Learner with a model of this page
-    inp,        # some characters
-    kept=False, # begin with the state that the call before has left?
-):              # a character
+    learn,  # Learner with a model of this page
+    inp,  # some characters
+    kept=False,  # begin with the state that the call before has left?
+):  # a character
     "Draw the character that comes next."
-    if not kept: reset_state(learn.model)
-    with eval_mode(learn.model): p = learn.model(learn.data.single_batch(inp))
-    return learn.data.vocab.itos[int(torch.multinomial(p[-1,0].softmax(-1), 1))]
+    if not kept:
+        reset_state(learn.model)
+    with eval_mode(learn.model):
+        p = learn.model(learn.data.single_batch(inp))
+    return learn.data.vocab.itos[int(torch.multinomial(p[-1, 0].softmax(-1), 1))]
+
 
 def get_next_n(
-    learn,          # Learner with a model of this page
-    inp,            # how the text begins
-    n,              # how many characters to add
-    as_typed=False, # read a window again for every character, with the state of the call before, as the notes do?
-):                  # the text
+    learn,  # Learner with a model of this page
+    inp,  # how the text begins
+    n,  # how many characters to add
+    as_typed=False,  # read a window again for every character, with the state of the call before, as the notes do?
+):  # the text
     "Let the model write on."
-    if not as_typed: return generate(learn, inp, n)
+    if not as_typed:
+        return generate(learn, inp, n)
     res = inp
     reset_state(learn.model)
     for _ in range(n):
         c = get_next(learn, inp, kept=True)
         res += c
-        inp = inp[1:]+c
+        inp = inp[1:] + c
     return res
 
 # %% ../nbs/07_char_rnn.ipynb #4f9dac68
 @torch.no_grad()
 def window_loss(
-    learn,    # Learner with a model of this page
-    n=8,      # characters that are read for each prediction
-    kept=False, # keep the state from window to window, as the notes do, or begin each with zeros?
-    rows=200, # how many predictions of each column are counted
-    skip=8,   # … from this row on, so that all ways are judged by the same characters
-):            # loss per character of the validation text
+    learn,  # Learner with a model of this page
+    n=8,  # characters that are read for each prediction
+    kept=False,  # keep the state from window to window, as the notes do, or begin each with zeros?
+    rows=200,  # how many predictions of each column are counted
+    skip=8,  # … from this row on, so that all ways are evaluate_restoration by the same characters
+):  # loss per character of the validation text
     "How surprised the model is by the next character where it reads a window of the last `n` for each."
-    data,model = learn.data,learn.model
-    cols = batchify(torch.as_tensor(data.valid_ds.x.ids[0]).to(data.device), data.bs)[:rows+skip]
+    data, model = learn.data, learn.model
+    cols = batchify(torch.as_tensor(data.valid_ds.x.ids[0]).to(data.device), data.bs)[: rows + skip]
     reset_state(model)
     losses = []
     with eval_mode(model):
-        for x,y in zip(cols.unfold(0, n, 1).transpose(1, 2), cols[n:]):
-            if not kept: reset_state(model)
+        for x, y in zip(cols.unfold(0, n, 1).transpose(1, 2), cols[n:]):
+            if not kept:
+                reset_state(model)
             losses.append(F.cross_entropy(model(x)[-1], y))
     reset_state(model)
-    return torch.stack(losses[skip-n:]).mean().item()
+    return torch.stack(losses[skip - n :]).mean().item()
 
 # %% ../nbs/07_char_rnn.ipynb #e4664ef5
 def today_chars(
-    bs=32,      # columns
-    bptt=64,    # rows
-    lines=None, # lines of a text; None: those of `char_lines`
-    nh=512,     # activations
-    **kwargs,   # for `language_learner`
-):              # TextLearner
+    bs=32,  # columns
+    bptt=64,  # rows
+    lines=None,  # lines of a text; None: those of `char_lines`
+    nh=512,  # activations
+    **kwargs,  # for `language_learner`
+):  # TextLearner
     "An LSTM of one layer as one trains it today, on the characters of the notes."
     data = chars_data(bs, bptt, lines, deterministic=True)
-    how = dict(cell='LSTM', dropout=.3, tied=False, wd=.1, bn_wd=False, callback_fns=partial(GradientClipping, clip=1.))
+    how = dict(
+        cell='LSTM', dropout=0.3, tied=False, wd=0.1, bn_wd=False, callback_fns=partial(GradientClipping, clip=1.0)
+    )
     return language_learner(data, nh=nh, **{**how, **kwargs})
 
 # %% ../nbs/07_char_rnn.ipynb #600c37e1
 class DropWeights(LearnerCallback):
     "Forget a share of the recurrent weights during each batch; raises `ValueError` for a model without such weights."
-    order = -10                          # slopes first, clipping after
-    def __init__(self,
-        learn=None,       # the Learner
-        p=.5,             # the share to forget
-        name='weight_hh', # part of the names of these weights
+
+    order = -10  # slopes first, clipping after
+
+    def __init__(
+        self,
+        learn=None,  # the Learner
+        p=0.5,  # the share to forget
+        name='weight_hh',  # part of the names of these weights
     ):
         super().__init__(learn)
-        self.p,self.name,self.kept = p,name,[]
+        self.p, self.name, self.kept = p, name, []
 
     def on_train_begin(self):
-        self.weights = [o for n,o in self.learn.model.named_parameters() if self.name in n and o.requires_grad]
-        if not self.weights: raise ValueError(f'DropWeights: no trained weight of this model has {self.name!r} in its name')
+        self.weights = [o for n, o in self.learn.model.named_parameters() if self.name in n and o.requires_grad]
+        if not self.weights:
+            raise ValueError(f'DropWeights: no trained weight of this model has {self.name!r} in its name')
 
     @torch.no_grad()
     def on_batch_begin(self):
-        if not self.learn.training: return
-        self.kept = [(o, o.clone(), torch.empty_like(o).bernoulli_(1-self.p).div_(1-self.p)) for o in self.weights]
-        for o,_,mask in self.kept: o.mul_(mask)
+        if not self.learn.training:
+            return
+        self.kept = [(o, o.clone(), torch.empty_like(o).bernoulli_(1 - self.p).div_(1 - self.p)) for o in self.weights]
+        for o, _, mask in self.kept:
+            o.mul_(mask)
 
     @torch.no_grad()
     def on_backward_end(self):
-        for o,old,mask in self.kept: o.copy_(old); o.grad.mul_(mask)
+        for o, old, mask in self.kept:
+            o.copy_(old)
+            o.grad.mul_(mask)
         self.kept = []
 
     @torch.no_grad()
     def on_train_end(self):
-        for o,old,_ in self.kept: o.copy_(old)                 # a training that was stopped between the two
+        for o, old, _ in self.kept:
+            o.copy_(old)  # a training that was stopped between the two
         self.kept = []
 
 # %% ../nbs/07_char_rnn.ipynb #a82e8d70
-def learning_pass(
-    learn,   # Learner with a model of this page
-    lr=.2,   # learning rate of plain gradient descent
-    bs=4,    # columns into which the text is cut: few, since what one column learns helps the others only a little
-    bptt=32, # characters that are judged, and then learnt from
-    ds=None, # a `LabelList` of texts; None: the validation set
-):           # Scores(loss, accuracy, perplexity, n)
-    "Loss and accuracy over every character, where the model learns from each row after it was judged by it; the model itself is left as it was."
-    data,model = learn.data,learn.model
-    ps,kept = [o for o in model.parameters() if o.requires_grad],memory(model)
-    old,loss,right,n = [o.detach().clone() for o in ps],0.,0,0
+def dynamic_evaluation(
+    learn,  # Learner with a model of this page
+    lr=0.2,  # learning rate of plain gradient descent
+    bs=4,  # columns into which the text is cut: few, since what one column learns helps the others only a little
+    bptt=32,  # characters that are evaluate_restoration, and then learnt from
+    ds=None,  # a `LabelList` of texts; None: the validation set
+):  # Scores(loss, accuracy, perplexity, n)
+    "Loss and accuracy over every character, where the model learns from each row after it was evaluate_restoration by it; the model itself is left as it was."
+    data, model = learn.data, learn.model
+    ps, kept = [o for o in model.parameters() if o.requires_grad], hidden_state(model)
+    old, loss, right, n = [o.detach().clone() for o in ps], 0.0, 0, 0
     reset_state(model)
     try:
-        with eval_mode(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):     # cuDNN has no slopes at rest
-            for x,y in SequentialLM(ds or data.valid_ds, bs, bptt, device=data.device):
-                out,y = model(x).float().flatten(0, 1),y.flatten()
+        with (
+            eval_mode(model),
+            torch.enable_grad(),
+            torch.backends.cudnn.flags(enabled=False),
+        ):  # cuDNN has no slopes at rest
+            for x, y in SequentialLM(ds or data.valid_ds, bs, bptt, device=data.device):
+                out, y = model(x).float().flatten(0, 1), y.flatten()
                 err = F.cross_entropy(out, y)
-                loss,right,n = loss+float(err.detach())*len(y),right+int((out.argmax(-1)==y).sum()),n+len(y)
-                if not lr: continue
+                loss, right, n = (
+                    loss + float(err.detach()) * len(y),
+                    right + int((out.argmax(-1) == y).sum()),
+                    n + len(y),
+                )
+                if not lr:
+                    continue
                 slopes = torch.autograd.grad(err, ps)
-                with torch.no_grad(): torch._foreach_sub_(ps, torch._foreach_mul(slopes, lr))
+                with torch.no_grad():
+                    torch._foreach_sub_(ps, torch._foreach_mul(slopes, lr))
     finally:
-        with torch.no_grad(): torch._foreach_copy_(ps, old)
-        remember(model, kept)
-    if not n: raise ValueError('There is nothing to measure: the set has fewer characters than columns. Give a smaller bs.')
-    return Scores(loss/n, right/n, math.exp(loss/n), n)
+        with torch.no_grad():
+            torch._foreach_copy_(ps, old)
+        set_hidden_state(model, kept)
+    if not n:
+        raise ValueError('There is nothing to measure: the set has fewer characters than columns. Give a smaller bs.')
+    return Scores(loss / n, right / n, math.exp(loss / n), n)
 
 # %% ../nbs/07_char_rnn.ipynb #fda55876
-_notes = dict(rnn=dict(model=CharSeqStatefulRnn, stages=[(4,1e-3),(4,1e-4)], lecture=1.54595),
-              gru=dict(model=CharSeqStatefulGRU, stages=[(6,1e-3),(3,1e-4)], lecture=1.42517),
-              lstm=dict(model=CharSeqStatefulLSTM, stages=[(2,1e-2)], cycles=4, wd=1e-5, lecture=1.35065))
-char_recipes = {f'{k}-typed': o for k,o in _notes.items()} | {f'{k}-fixed': dict(o, fixed=True) for k,o in _notes.items()}
-char_recipes['today'] = dict(one_cycle=dict(cyc_len=10, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how={})
-char_recipes['today-long'] = dict(one_cycle=dict(cyc_len=24, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, how=dict(dropout=.5))
-char_recipes['today-drop'] = dict(one_cycle=dict(cyc_len=16, max_lr=5e-3, pct_start=.2), bs=32, bptt=64, drop=.5, how=dict(dropout=.4))
+_notes = dict(
+    rnn=dict(model=CharSeqStatefulRnn, stages=[(4, 1e-3), (4, 1e-4)], lecture=1.54595),
+    gru=dict(model=CharSeqStatefulGRU, stages=[(6, 1e-3), (3, 1e-4)], lecture=1.42517),
+    lstm=dict(model=CharSeqStatefulLSTM, stages=[(2, 1e-2)], cycles=4, wd=1e-5, lecture=1.35065),
+)
+char_recipes = {f'{k}-typed': o for k, o in _notes.items()} | {
+    f'{k}-fixed': dict(o, fixed=True) for k, o in _notes.items()
+}
+char_recipes['today'] = dict(one_cycle=dict(cyc_len=10, max_lr=5e-3, pct_start=0.2), bs=32, bptt=64, how={})
+char_recipes['today-long'] = dict(
+    one_cycle=dict(cyc_len=24, max_lr=5e-3, pct_start=0.2), bs=32, bptt=64, how=dict(dropout=0.5)
+)
+char_recipes['today-drop'] = dict(
+    one_cycle=dict(cyc_len=16, max_lr=5e-3, pct_start=0.2), bs=32, bptt=64, drop=0.5, how=dict(dropout=0.4)
+)
 char_recipes['today-reading'] = dict(char_recipes['today'], reading=True)
+
 
 def _chars_learner(r, lines, silent):
     "The Learner of a recipe."
-    if 'one_cycle' in r: return today_chars(r['bs'], r['bptt'], lines, silent=silent, **r['how'])
+    if 'one_cycle' in r:
+        return today_chars(r['bs'], r['bptt'], lines, silent=silent, **r['how'])
     data = chars_data(r.get('bs', 64), r.get('bptt', 8), lines, deterministic='fixed' in r)
-    return Learner(data, r['model'](len(data.vocab)), opt_func=partial(optim.Adam, fused=True), wd=r.get('wd', 0.), true_wd=False,
-                   metrics=accuracy, callbacks=[ResetState()] if 'fixed' in r else None, silent=silent)
+    return Learner(
+        data,
+        r['model'](len(data.vocab)),
+        opt_func=partial(optim.Adam, fused=True),
+        wd=r.get('wd', 0.0),
+        true_wd=False,
+        metrics=accuracy,
+        callbacks=[ResetState()] if 'fixed' in r else None,
+        silent=silent,
+    )
+
 
 def _fits(learn, r):
     "What a recipe does with its Learner, fit by fit; the losses at the ends of its cycles are put in `r['ends']`."
-    for epochs,lr in r.get('stages', []): yield learn.fit(epochs, lr)
-    if 'one_cycle' in r: yield learn.fit_one_cycle(**r['one_cycle'], callbacks=[DropWeights(learn, r['drop'])] if 'drop' in r else None)
-    def keep(sched, cycle): r['ends'].append(round(full_pass(learn, bs=64).loss, 5))
-    if 'cycles' in r: yield learn.fit(2**r['cycles']-1, lr, callbacks=[CosAnneal(len(learn.data.train_dl), 2, keep)])
+    for epochs, lr in r.get('stages', []):
+        yield learn.fit(epochs, lr)
+    if 'one_cycle' in r:
+        yield learn.fit_one_cycle(**r['one_cycle'], callbacks=[DropWeights(learn, r['drop'])] if 'drop' in r else None)
+
+    def keep(sched, cycle):
+        r['ends'].append(round(full_pass(learn, bs=64).loss, 5))
+
+    if 'cycles' in r:
+        yield learn.fit(2 ** r['cycles'] - 1, lr, callbacks=[CosAnneal(len(learn.data.train_dl), 2, keep)])
+
 
 def run_chars(
-    recipe='gru-fixed', # one of `char_recipes`
-    seed=42,            # for weights, dropout and lengths of batches
-    lines=None,         # lines of a text; None: those of `char_lines`
-    silent=False,       # no table while it trains?
-    **change,           # other values for the recipe's own: model, stages, cycles, one_cycle, bptt, bs
-):                      # dict, to be handed to `save_result`
+    recipe='gru-fixed',  # one of `char_recipes`
+    seed=42,  # for weights, dropout and lengths of batches
+    lines=None,  # lines of a text; None: those of `char_lines`
+    silent=False,  # no table while it trains?
+    **change,  # other values for the recipe's own: model, stages, cycles, one_cycle, bptt, bs
+):  # dict, to be handed to `save_result`
     "Train one of the recipes and return the validation loss per character, every character counted once."
-    if recipe not in char_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {', '.join(char_recipes)}")
-    r,(text,name) = {**char_recipes[recipe], **change, 'ends':[]},(lines,'own text') if lines else char_lines()
+    if recipe not in char_recipes:
+        raise ValueError(f"there is no recipe {recipe!r}: choose one of {', '.join(char_recipes)}")
+    r, (text, name) = {**char_recipes[recipe], **change, 'ends': []}, (lines, 'own text') if lines else char_lines()
     set_seed(seed)
     learn = _chars_learner(r, text, silent)
-    start,cpu,curve = time.perf_counter(),time.process_time(),[]
-    for _ in _fits(learn, r): curve += learn.recorder.val_losses
-    secs,cpu,rest = time.perf_counter()-start,time.process_time()-cpu,full_pass(learn, bs=64)
-    res = learning_pass(learn) if r.get('reading') else rest
-    return dict(lesson='07', metric='validation loss', value=res.loss, recipe=recipe, seed=seed, data=name, synthetic=name=='numbers in words',
-                epochs=len(curve), params=num_params(learn.model), seconds=secs, cpu_seconds=round(cpu, 1), characters=res.n,
-                accuracy=res.accuracy, at_rest=rest.loss, curve=[round(o, 5) for o in curve], cycle_ends=r['ends'],
-                sample=generate(learn, 'for thos', 400, seed=seed), window_loss=window_loss(learn), window_loss_kept=window_loss(learn, kept=True),
-                lecture=r.get('lecture') if name=='nietzsche' else None)
+    start, cpu, curve = time.perf_counter(), time.process_time(), []
+    for _ in _fits(learn, r):
+        curve += learn.recorder.val_losses
+    secs, cpu, rest = time.perf_counter() - start, time.process_time() - cpu, full_pass(learn, bs=64)
+    res = dynamic_evaluation(learn) if r.get('reading') else rest
+    return dict(
+        lesson='07',
+        metric='validation loss',
+        value=res.loss,
+        recipe=recipe,
+        seed=seed,
+        data=name,
+        synthetic=name == 'numbers in words',
+        epochs=len(curve),
+        params=num_params(learn.model),
+        seconds=secs,
+        cpu_seconds=round(cpu, 1),
+        characters=res.n,
+        accuracy=res.accuracy,
+        at_rest=rest.loss,
+        curve=[round(o, 5) for o in curve],
+        cycle_ends=r['ends'],
+        sample=generate(learn, 'for thos', 400, seed=seed),
+        window_loss=window_loss(learn),
+        window_loss_kept=window_loss(learn, kept=True),
+        lecture=r.get('lecture') if name == 'nietzsche' else None,
+    )
 
 # %% ../nbs/07_char_rnn.ipynb #104f506c
 def measure_chars(
-    args=None, # command line; None: this process's
-):             # list of the files written
+    args=None,  # command line; None: this process's
+):  # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.char_rnn RECIPE… --seeds …`"
     return measure_recipes('char_rnn', char_recipes, run_chars, args)
 
-if __name__=='__main__' and globals().get('__spec__'): measure_chars()
+
+if __name__ == '__main__' and globals().get('__spec__'):
+    measure_chars()

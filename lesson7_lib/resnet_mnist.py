@@ -9,360 +9,477 @@ __all__ = ['widths', 'NormType', 'today_loss', 'today_lr', 'mnist_recipes', 'bas
            'conv_pool', 'TodayBlock', 'today_mnist', 'run_mnist', 'measure_mnist']
 
 # %% ../nbs/01_resnet_mnist.ipynb #907e7486
-import time
 from enum import Enum
 from functools import partial
 from pathlib import Path
-import torch, torch.nn.functional as F
+import time
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 from torch.func import functional_call
 from torch.nn.utils import parametrizations
-from .env import is_full, set_seed
-from .fetch import URLs, untar_data
-from .hooks import Flatten, eval_mode, is_bn, num_params
-from .augment import affine, rand_pad
-from .data import ImageItemList
-from .keep import recipe
-from .layout import Conv2d, spectral_norm
-from .learner import Learner
-from .metrics import CrossEntropyFlat, accuracy
-from .results import measure_recipes
+import torch
+import torch.nn.functional as F
+from .core.architecture import register
+from .core.download import URLs
+from .core.env import is_full, set_seed
+from .core.experiment import measure_recipes
+from .core.hooks import Flatten, eval_mode, is_bn, num_params
+from .core.learner import Learner
+from .core.metrics import CrossEntropyFlat, accuracy
+from .data import untar_data
+from .vision.image_data import ImageItemList
+from .vision.transforms import affine, rand_pad
 
 # %% ../nbs/01_resnet_mnist.ipynb #ac352622
-widths = 1,8,16,32,16,10
+widths = 1, 8, 16, 32, 16, 10
+
 
 def basic_cnn():
     "The lecture's first network: five times convolution and batch norm, ReLUs between."
     layers = []
-    for ni,nf in zip(widths, widths[1:]):
+    for ni, nf in zip(widths, widths[1:]):
         layers += [nn.Conv2d(ni, nf, kernel_size=3, stride=2, padding=1), nn.BatchNorm2d(nf), nn.ReLU()]
     return nn.Sequential(*layers[:-1], Flatten())
 
 # %% ../nbs/01_resnet_mnist.ipynb #c0b3b17f
 def relu(
-    inplace=False, # overwrite the input and so save memory
-    leaky=None,    # slope below zero; None or 0: a plain ReLU
-):                 # nn.ReLU or nn.LeakyReLU
+    inplace=False,  # overwrite the input and so save memory
+    leaky=None,  # slope below zero; None or 0: a plain ReLU
+):  # nn.ReLU or nn.LeakyReLU
     "The activation, leaky if wanted."
     return nn.LeakyReLU(leaky, inplace=inplace) if leaky else nn.ReLU(inplace=inplace)
 
+
 def init_default(
-    m,                            # a layer with a weight, and perhaps a bias
-    func=nn.init.kaiming_normal_, # fills the weight in place; None leaves all as it is
-):                                # m
+    m,  # a layer with a weight, and perhaps a bias
+    func=nn.init.kaiming_normal_,  # fills the weight in place; None leaves all as it is
+):  # m
     "Fills the weight of `m` by `func`, and its bias with 0."
-    if func is None: return m
+    if func is None:
+        return m
     func(m.weight)
-    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
+    if getattr(m, 'bias', None) is not None:
+        nn.init.zeros_(m.bias)
     return m
 
 # %% ../nbs/01_resnet_mnist.ipynb #2dbd02be
 _kinds = 'Batch BatchZero Weight Spectral Instance InstanceZero'.split()
-NormType = recipe(Enum('NormType', {o: o for o in _kinds}, type=str, module=__name__))
+NormType = register(Enum('NormType', {o: o for o in _kinds}, type=str, module=__name__))
+
 
 def _as_norm(norm_type):
     "A `NormType` or None, from a member, its name, or None."
-    try: return norm_type if norm_type is None else NormType(norm_type)
-    except ValueError: raise ValueError(f"norm_type={norm_type!r} is no kind of norm: give NormType.{', .'.join(NormType.__members__)}, "
-                                        "or None for no norm") from None
+    try:
+        return norm_type if norm_type is None else NormType(norm_type)
+    except ValueError:
+        raise ValueError(
+            f"norm_type={norm_type!r} is no kind of norm: give NormType.{', .'.join(NormType.__members__)}, "
+            "or None for no norm"
+        ) from None
 
 # %% ../nbs/01_resnet_mnist.ipynb #37e40bbc
 def batchnorm_2d(
-    nf,                       # channels
-    norm_type=NormType.Batch, # with NormType.BatchZero the weight starts at 0, with every other kind at 1
-):                            # nn.BatchNorm2d
+    nf,  # channels
+    norm_type=NormType.Batch,  # with NormType.BatchZero the weight starts at 0, with every other kind at 1
+):  # nn.BatchNorm2d
     "A batch norm that starts as the lecture's library had it: bias 0.001, weight 1 or 0."
     res = nn.BatchNorm2d(nf)
     nn.init.constant_(res.bias, 1e-3)
     nn.init.constant_(res.weight, float(_as_norm(norm_type) is not NormType.BatchZero))
     return res
 
+
 def _norm_layer(nf, norm, ndim):
     "The layer that normalises activations, or None for a kind which does it to the weight."
-    if norm in (None, NormType.Weight, NormType.Spectral): return None
+    if norm in (None, NormType.Weight, NormType.Spectral):
+        return None
     res = getattr(nn, f"{norm.value.removesuffix('Zero')}Norm{ndim}d")(nf, affine=True)
-    if norm.value.endswith('Zero'): nn.init.zeros_(res.weight)
+    if norm.value.endswith('Zero'):
+        nn.init.zeros_(res.weight)
     return res
 
 # %% ../nbs/01_resnet_mnist.ipynb #0077fc58
 def _norm_weight(conv, norm):
     "`conv`, its weight normalised if `norm` is of that kind."
-    if norm is NormType.Weight: return parametrizations.weight_norm(conv)
+    if norm is NormType.Weight:
+        return parametrizations.weight_norm(conv)
     return spectral_norm(conv) if norm is NormType.Spectral else conv
+
 
 def _attention(make, nf):
     "The layer that `make` makes, or None."
-    if not make: return None
-    if callable(make): return make(nf)
-    raise TypeError(f'self_attention={make!r}: give the class or function that makes the layer from its number of channels, '
-                    'such as self_attention=SelfAttention (the U-Net lesson brings that one)')
+    if not make:
+        return None
+    if callable(make):
+        return make(nf)
+    raise TypeError(
+        f'self_attention={make!r}: give the class or function that makes the layer from its number of channels, '
+        'such as self_attention=SelfAttention (the U-Net lesson brings that one)'
+    )
 
 # %% ../nbs/01_resnet_mnist.ipynb #ccfe7e83
 def conv_layer(
-    ni,                           # channels in
-    nf,                           # channels out, as many as you like
-    ks=3,                         # side of the kernel
-    stride=1,                     # steps of the kernel: 2 halves the grid
-    padding=None,                 # zeros around the grid; None: (ks-1)//2, or 0 when transposed
-    bias=None,                    # None: only if no norm layer follows
-    is_1d=False,                  # sequences instead of pictures
-    norm_type=NormType.Batch,     # a `NormType`, its name, or None
-    use_activ=True,               # with a ReLU?
-    leaky=None,                   # slope of a leaky ReLU
-    transpose=False,              # transposed convolution: the grid grows by `stride`
-    init=nn.init.kaiming_normal_, # fills the weight; None: torch's own way
-    self_attention=False,         # a class or function that makes a layer for `nf` channels, put at the end
-):                                # nn.Sequential
+    ni,  # channels in
+    nf,  # channels out, as many as you like
+    ks=3,  # side of the kernel
+    stride=1,  # steps of the kernel: 2 halves the grid
+    padding=None,  # zeros around the grid; None: (ks-1)//2, or 0 when transposed
+    bias=None,  # None: only if no norm layer follows
+    is_1d=False,  # sequences instead of pictures
+    norm_type=NormType.Batch,  # a `NormType`, its name, or None
+    use_activ=True,  # with a ReLU?
+    leaky=None,  # slope of a leaky ReLU
+    transpose=False,  # transposed convolution: the grid grows by `stride`
+    init=nn.init.kaiming_normal_,  # fills the weight; None: torch's own way
+    self_attention=False,  # a class or function that makes a layer for `nf` channels, put at the end
+):  # nn.Sequential
     "Convolution, ReLU, norm, in this order."
     norm, nd = _as_norm(norm_type), 1 if is_1d else 2
-    if padding is None: padding = 0 if transpose else (ks-1)//2
-    after, kind = _norm_layer(nf, norm, nd), Conv2d if (nd,transpose)==(2,False) else getattr(nn, f"Conv{'Transpose' if transpose else ''}{nd}d")
+    if padding is None:
+        padding = 0 if transpose else (ks - 1) // 2
+    after, kind = (
+        _norm_layer(nf, norm, nd),
+        nn.Conv2d if (nd, transpose) == (2, False) else getattr(nn, f"Conv{'Transpose' if transpose else ''}{nd}d"),
+    )
     conv = init_default(kind(ni, nf, ks, stride, padding, bias=after is None if bias is None else bias), init)
     layers = [_norm_weight(conv, norm), relu(True, leaky) if use_activ else None, after, _attention(self_attention, nf)]
     return nn.Sequential(*[o for o in layers if o is not None])
 
 # %% ../nbs/01_resnet_mnist.ipynb #653c66d2
 def conv2(
-    ni, # channels in
-    nf, # channels out
-):      # nn.Sequential
+    ni,  # channels in
+    nf,  # channels out
+):  # nn.Sequential
     "A `conv_layer` that halves the grid."
     return conv_layer(ni, nf, stride=2)
 
+
 def conv_cnn():
     "The lecture's second network: five `conv2`."
-    return nn.Sequential(*[conv2(ni, nf) for ni,nf in zip(widths, widths[1:])], Flatten())
+    return nn.Sequential(*[conv2(ni, nf) for ni, nf in zip(widths, widths[1:])], Flatten())
 
 # %% ../nbs/01_resnet_mnist.ipynb #38379fad
-@recipe
+@register
 class ResBlock(nn.Module):
     "The input, plus what two convolutions make of it."
-    def __init__(self,
-        nf, # channels, in and out
+
+    def __init__(
+        self,
+        nf,  # channels, in and out
     ):
         super().__init__()
-        self.conv1 = conv_layer(nf,nf)
-        self.conv2 = conv_layer(nf,nf)
+        self.conv1 = conv_layer(nf, nf)
+        self.conv2 = conv_layer(nf, nf)
 
-    def forward(self, x): return x + self.conv2(self.conv1(x))
+    def forward(self, x):
+        return x + self.conv2(self.conv1(x))
 
 # %% ../nbs/01_resnet_mnist.ipynb #44abacd2
 def deep_cnn(
-    n,                # pairs of convolutions behind each stride-2 convolution
-    block=ResBlock,   # makes a block that keeps the grid from its number of channels
-):                    # nn.Sequential
+    n,  # pairs of convolutions behind each stride-2 convolution
+    block=ResBlock,  # makes a block that keeps the grid from its number of channels
+):  # nn.Sequential
     "`conv_cnn` with `n` blocks behind each but the last convolution: 5+8*n convolutions."
     layers = []
-    for ni,nf in zip(widths[:-1], widths[1:-1]): layers += [conv2(ni, nf), *[block(nf) for _ in range(n)]]
+    for ni, nf in zip(widths[:-1], widths[1:-1]):
+        layers += [conv2(ni, nf), *[block(nf) for _ in range(n)]]
     return nn.Sequential(*layers, conv2(*widths[-2:]), Flatten())
 
 # %% ../nbs/01_resnet_mnist.ipynb #2e55a1c1
 def filter_direction(
-    p,              # a parameter; its first axis counts filters
-    generator=None, # torch.Generator on the CPU
-):                  # tensor like p
+    p,  # a parameter; its first axis counts filters
+    generator=None,  # torch.Generator on the CPU
+):  # tensor like p
     "A random direction, filter by filter as long as `p`; zero for biases and norms."
-    if p.dim() < 2: return torch.zeros_like(p)
-    d,dims = torch.randn(p.shape, generator=generator).to(p), tuple(range(1, p.dim()))
+    if p.dim() < 2:
+        return torch.zeros_like(p)
+    d, dims = torch.randn(p.shape, generator=generator).to(p), tuple(range(1, p.dim()))
     size = lambda o: o.detach().pow(2).sum(dims, keepdim=True).sqrt()
-    return d * size(p)/size(d)
+    return d * size(p) / size(d)
 
 # %% ../nbs/01_resnet_mnist.ipynb #301fefe5
 def loss_surface(
-    model,                    # a network; nothing about it is changed
-    xb,                       # inputs, on the model's device
-    yb,                       # targets
-    loss_func=F.cross_entropy,# called with outputs and targets
-    n=11,                     # points along each direction, or a pair; an odd number meets the centre
-    span=1.,                  # walk from -span to span; at 1 the step is as large as the weights
-    seed=42,                  # which two directions
-    batch_stats=False,        # batch norms use the statistics of this batch, not their running averages
-):                            # tuple: positions (na,), positions (nb,), loss (na,nb)
+    model,  # a network; nothing about it is changed
+    xb,  # inputs, on the model's device
+    yb,  # targets
+    loss_func=F.cross_entropy,  # called with outputs and targets
+    n=11,  # points along each direction, or a pair; an odd number meets the centre
+    span=1.0,  # walk from -span to span; at 1 the step is as large as the weights
+    seed=42,  # which two directions
+    batch_stats=False,  # batch norms use the statistics of this batch, not their running averages
+):  # tuple: positions (na,), positions (nb,), loss (na,nb)
     "The loss around the weights of `model`, along two random filter-normalised directions."
-    na,nb = (n,n) if isinstance(n, int) else n
-    gen,ps = torch.Generator().manual_seed(seed), dict(model.named_parameters())
-    da,db = [{k: filter_direction(p, gen) for k,p in ps.items()} for _ in range(2)]
-    xa,xc = [torch.linspace(-span, span, o) if o>1 else torch.zeros(1) for o in (na,nb)]
+    na, nb = (n, n) if isinstance(n, int) else n
+    gen, ps = torch.Generator().manual_seed(seed), dict(model.named_parameters())
+    da, db = [{k: filter_direction(p, gen) for k, p in ps.items()} for _ in range(2)]
+    xa, xc = [torch.linspace(-span, span, o) if o > 1 else torch.zeros(1) for o in (na, nb)]
     with eval_mode(model), torch.no_grad():
-        if batch_stats: [m.train() for m in model.modules() if is_bn(m)]
+        if batch_stats:
+            [m.train() for m in model.modules() if is_bn(m)]
+
         def height(a, b):
-            state = {**{k: p+a*da[k]+b*db[k] for k,p in ps.items()}, **{k: o.clone() for k,o in model.named_buffers()}}
+            state = {
+                **{k: p + a * da[k] + b * db[k] for k, p in ps.items()},
+                **{k: o.clone() for k, o in model.named_buffers()},
+            }
             return loss_func(functional_call(model, state, (xb,)), yb).item()
+
         return xa, xc, torch.tensor([[height(a, b) for b in xc.tolist()] for a in xa.tolist()])
 
 # %% ../nbs/01_resnet_mnist.ipynb #319f2cfe
 def plot_surface(
-    surface,    # what `loss_surface` gave
-    ax=None,    # 3-D axes; None: a new figure
-    title=None, # heading
+    surface,  # what `loss_surface` gave
+    ax=None,  # 3-D axes; None: a new figure
+    title=None,  # heading
     zlim=None,  # pair of limits for the height, so that two pictures can be compared
-):              # the axes
+):  # the axes
     "Draws a loss surface; the height is the logarithm of the loss, as it spans many powers of ten."
     import matplotlib.pyplot as plt
-    a,b,z = surface
-    if ax is None: ax = plt.figure(figsize=(4,4), dpi=80).add_subplot(projection='3d')
-    ga,gb = torch.meshgrid(a, b, indexing='ij')
-    lo,hi = zlim or (None,None)
-    ax.plot_surface(ga.numpy(), gb.numpy(), z.clamp(min=1e-4).log10().numpy(), cmap='viridis', rstride=1, cstride=1, vmin=lo, vmax=hi)
+
+    a, b, z = surface
+    if ax is None:
+        ax = plt.figure(figsize=(4, 4), dpi=80).add_subplot(projection='3d')
+    ga, gb = torch.meshgrid(a, b, indexing='ij')
+    lo, hi = zlim or (None, None)
+    ax.plot_surface(
+        ga.numpy(),
+        gb.numpy(),
+        z.clamp(min=1e-4).log10().numpy(),
+        cmap='viridis',
+        rstride=1,
+        cstride=1,
+        vmin=lo,
+        vmax=hi,
+    )
     ax.set(title=title, zlabel='log10 loss', zlim=zlim)
     return ax
 
 # %% ../nbs/01_resnet_mnist.ipynb #1162ea7b
-@recipe
+@register
 class MergeLayer(nn.Module):
     "Merges `x` with what went into the block: by a sum, or side by side if `dense`."
-    def __init__(self,
-        dense=False, # False: x+orig; True: the channels of x, then those of orig
+
+    def __init__(
+        self,
+        dense=False,  # False: x+orig; True: the channels of x, then those of orig
     ):
         super().__init__()
-        self.dense=dense
+        self.dense = dense
 
     def forward(self, x, orig=None):
-        if orig is None: orig = getattr(x, 'orig', None)
-        if orig is None: raise ValueError('MergeLayer has no skip to merge with: put it into a SequentialEx, or call it as merge(x, orig)')
-        return torch.cat([x,orig], dim=1) if self.dense else (x+orig)
+        if orig is None:
+            orig = getattr(x, 'orig', None)
+        if orig is None:
+            raise ValueError(
+                'MergeLayer has no skip to merge with: put it into a SequentialEx, or call it as merge(x, orig)'
+            )
+        return torch.cat([x, orig], dim=1) if self.dense else (x + orig)
 
-    def extra_repr(self): return f'dense={self.dense}'
+    def extra_repr(self):
+        return f'dense={self.dense}'
 
 # %% ../nbs/01_resnet_mnist.ipynb #7a37876b
-@recipe
+@register
 class SequentialEx(nn.Module):
     "As `nn.Sequential`, but its layers can reach what went into it."
-    def __init__(self,
-        *layers, # modules, called one after the other
+
+    def __init__(
+        self,
+        *layers,  # modules, called one after the other
     ):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x):
         res = x
-        for l in self.layers: res = l(res, x) if isinstance(l, MergeLayer) else _call_with_orig(l, res, x)
+        for l in self.layers:
+            res = l(res, x) if isinstance(l, MergeLayer) else _call_with_orig(l, res, x)
         return res
 
-    def __getitem__(self, i): return self.layers[i]
-    def __len__(self): return len(self.layers)
+    def __getitem__(self, i):
+        return self.layers[i]
+
+    def __len__(self):
+        return len(self.layers)
+
 
 def _call_with_orig(layer, x, orig):
     "`layer(x)` while `x.orig` is `orig`; afterwards it is what it was."
-    if not isinstance(x, torch.Tensor): return layer(x)
+    if not isinstance(x, torch.Tensor):
+        return layer(x)
     old, x.orig = getattr(x, 'orig', None), orig
-    try: return layer(x)
-    finally: x.orig = old
+    try:
+        return layer(x)
+    finally:
+        x.orig = old
 
 # %% ../nbs/01_resnet_mnist.ipynb #605c227a
 def res_block(
-    nf,                        # channels that come in
-    dense=False,               # True: a dense block, 2*nf channels go out
+    nf,  # channels that come in
+    dense=False,  # True: a dense block, 2*nf channels go out
     norm_type=NormType.Batch,  # the norm of both convolutions
-    bottle=False,              # only nf//2 channels between the two
-    zero_init=True,            # the last norm starts at 0, so that the block starts as the identity; False: as it was in the lecture
-    **conv_kwargs,             # handed on to both `conv_layer`
-):                             # SequentialEx
+    bottle=False,  # only nf//2 channels between the two
+    zero_init=True,  # the last norm starts at 0, so that the block starts as the identity; False: as it was in the lecture
+    **conv_kwargs,  # handed on to both `conv_layer`
+):  # SequentialEx
     "Resnet block of `nf` features."
     norm2 = norm_type = _as_norm(norm_type)
-    if zero_init and not dense and norm_type in (NormType.Batch, NormType.Instance): norm2 = NormType[norm_type.name+'Zero']
-    nf_inner = nf//2 if bottle else nf
-    return SequentialEx(conv_layer(nf, nf_inner, norm_type=norm_type, **conv_kwargs),
-                        conv_layer(nf_inner, nf, norm_type=norm2, **conv_kwargs), MergeLayer(dense))
+    if zero_init and not dense and norm_type in (NormType.Batch, NormType.Instance):
+        norm2 = NormType[norm_type.name + 'Zero']
+    nf_inner = nf // 2 if bottle else nf
+    return SequentialEx(
+        conv_layer(nf, nf_inner, norm_type=norm_type, **conv_kwargs),
+        conv_layer(nf_inner, nf, norm_type=norm2, **conv_kwargs),
+        MergeLayer(dense),
+    )
 
 # %% ../nbs/01_resnet_mnist.ipynb #e9cfd7bb
 def resnet_mnist(
-    zero_init=True, # do the blocks start as the identity? False: as in the lecture
-):                  # nn.Sequential
+    zero_init=True,  # do the blocks start as the identity? False: as in the lecture
+):  # nn.Sequential
     "The lecture's third network: four times `conv2` and `res_block`, and a last `conv2`."
-    pairs = [nn.Sequential(conv2(ni, nf), res_block(nf, zero_init=zero_init)) for ni,nf in zip(widths[:-1], widths[1:-1])]
+    pairs = [
+        nn.Sequential(conv2(ni, nf), res_block(nf, zero_init=zero_init)) for ni, nf in zip(widths[:-1], widths[1:-1])
+    ]
     return nn.Sequential(*pairs, conv2(*widths[-2:]), Flatten())
 
 # %% ../nbs/01_resnet_mnist.ipynb #27be3011
 def today_tfms():
     "A little of everything that leaves a digit the same digit, for training only."
-    return [affine(degrees=(-10,10), shift=(-.07,.07), scale=(.9,1.1), shear=(-6,6))], []
+    return [affine(degrees=(-10, 10), shift=(-0.07, 0.07), scale=(0.9, 1.1), shear=(-6, 6))], []
 
 # %% ../nbs/01_resnet_mnist.ipynb #0d163a69
 def mnist_data(
-    path=None, # folder with `training` and `testing`; None: MNIST, or built-in digits in the quick profile
-    tfms=None, # (training, validation) transforms; None: the lecture's
-    bs=128,    # batch size
-):             # ImageDataBunch
+    path=None,  # folder with `training` and `testing`; None: MNIST, or built-in digits in the quick profile
+    tfms=None,  # (training, validation) transforms; None: the lecture's
+    bs=128,  # batch size
+):  # ImageDataBunch
     "The lecture's data, in one call."
-    if path is None: path = untar_data(URLs.MNIST if is_full() else URLs.SYNTH_DIGITS)
-    if tfms is None: tfms = ([*rand_pad(padding=3, size=28, mode='zeros')], [])
-    ll = ImageItemList.from_folder(path, convert_mode='L').split_by_folder(train='training', valid='testing').label_from_folder()
+    if path is None:
+        path = untar_data(URLs.MNIST if is_full() else URLs.SYNTH_DIGITS)
+    if tfms is None:
+        tfms = ([*rand_pad(padding=3, size=28, mode='zeros')], [])
+    ll = (
+        ImageItemList.from_folder(path, convert_mode='L')
+        .split_by_folder(train='training', valid='testing')
+        .label_from_folder()
+    )
     return ll.transform(tfms, padding_mode='zeros').databunch(bs=bs).normalize()
 
 # %% ../nbs/01_resnet_mnist.ipynb #486c2c3a
 def conv_pool(
-    ni, # channels in
-    nf, # channels out
-):      # nn.Sequential
+    ni,  # channels in
+    nf,  # channels out
+):  # nn.Sequential
     "Convolution at every place, the largest of each 2×2 square, norm, ReLU."
-    return nn.Sequential(nn.Conv2d(ni, nf, 3, padding=1, bias=False), nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(nf), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(ni, nf, 3, padding=1, bias=False), nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(nf), nn.ReLU()
+    )
 
 # %% ../nbs/01_resnet_mnist.ipynb #508b59e3
-@recipe
+@register
 class TodayBlock(nn.Module):
     "`x` plus convolution, norm, ReLU, convolution, norm; then a ReLU."
-    def __init__(self,
-        nf, # channels, in and out
+
+    def __init__(
+        self,
+        nf,  # channels, in and out
     ):
         super().__init__()
         self.conv1 = conv_layer(nf, nf, use_activ=False, init=None)
         self.conv2 = conv_layer(nf, nf, use_activ=False, init=None, norm_type=NormType.BatchZero)
 
-    def forward(self, x): return F.relu(x + self.conv2(F.relu(self.conv1(x))))
+    def forward(self, x):
+        return F.relu(x + self.conv2(F.relu(self.conv1(x))))
+
 
 def today_mnist(
-    down=conv_pool, # makes a layer that halves the grid from its numbers of channels
-):                  # nn.Sequential
+    down=conv_pool,  # makes a layer that halves the grid from its numbers of channels
+):  # nn.Sequential
     "Three times `down`, a block behind the second and the third, the largest value of each channel, one linear layer."
-    m = nn.Sequential(down(1, 16), down(16, 32), TodayBlock(32), down(32, 48), TodayBlock(48),
-                      nn.AdaptiveMaxPool2d(1), Flatten(), nn.Linear(48, 10))
-    return m.to(memory_format=torch.channels_last) # how the numbers lie in memory: CPUs and GPUs are faster this way
+    m = nn.Sequential(
+        down(1, 16),
+        down(16, 32),
+        TodayBlock(32),
+        down(32, 48),
+        TodayBlock(48),
+        nn.AdaptiveMaxPool2d(1),
+        Flatten(),
+        nn.Linear(48, 10),
+    )
+    return m.to(memory_format=torch.channels_last)  # how the numbers lie in memory: CPUs and GPUs are faster this way
 
 # %% ../nbs/01_resnet_mnist.ipynb #b0665000
-today_loss = CrossEntropyFlat(label_smoothing=.1)
-today_lr = .02
+today_loss = CrossEntropyFlat(label_smoothing=0.1)
+today_lr = 0.02
 
 # %% ../nbs/01_resnet_mnist.ipynb #039e2055
-mnist_recipes = dict(basic =dict(model=basic_cnn,    epochs=3,  lr=.1,  lecture=.9864),
-                     conv  =dict(model=conv_cnn,     epochs=10, lr=.1,  lecture=.9911),
-                     resnet=dict(model=resnet_mnist, epochs=12, lr=.05, lecture=.9954),
-                     today =dict(model=today_mnist,  epochs=12, lr=today_lr, tfms=today_tfms, loss_func=today_loss, tta=8))
-for k,o in {'today, only shifts': dict(tfms=None), 'today, no smoothing': dict(loss_func=nn.CrossEntropyLoss()),
-            'today, strides': dict(model=partial(today_mnist, conv2))}.items(): mnist_recipes[k] = {**mnist_recipes['today'], **o}
+mnist_recipes = dict(
+    basic=dict(model=basic_cnn, epochs=3, lr=0.1, lecture=0.9864),
+    conv=dict(model=conv_cnn, epochs=10, lr=0.1, lecture=0.9911),
+    resnet=dict(model=resnet_mnist, epochs=12, lr=0.05, lecture=0.9954),
+    today=dict(model=today_mnist, epochs=12, lr=today_lr, tfms=today_tfms, loss_func=today_loss, tta=8),
+)
+for k, o in {
+    'today, only shifts': dict(tfms=None),
+    'today, no smoothing': dict(loss_func=nn.CrossEntropyLoss()),
+    'today, strides': dict(model=partial(today_mnist, conv2)),
+}.items():
+    mnist_recipes[k] = {**mnist_recipes['today'], **o}
 mnist_recipes['resnet, no zero start'] = {**mnist_recipes['resnet'], 'model': partial(resnet_mnist, zero_init=False)}
 
+
 def run_mnist(
-    recipe='resnet', # 'basic', 'conv', 'resnet', 'today', or one of the variants in `mnist_recipes`
-    seed=42,         # for weights, order and augmentation
-    path=None,       # folder of the data, as for `mnist_data`
-    epochs=None,     # None: as the recipe says
-    silent=True,     # no table while it trains
-    **change,        # other values for the recipe's own: model, lr, tfms, loss_func, bs
-):                   # dict, to be handed to `save_result`
+    recipe='resnet',  # 'basic', 'conv', 'resnet', 'today', or one of the variants in `mnist_recipes`
+    seed=42,  # for weights, order and augmentation
+    path=None,  # folder of the data, as for `mnist_data`
+    epochs=None,  # None: as the recipe says
+    silent=True,  # no table while it trains
+    **change,  # other values for the recipe's own: model, lr, tfms, loss_func, bs
+):  # dict, to be handed to `save_result`
     "Trains one of the recipes and returns the result with its circumstances."
-    if recipe not in mnist_recipes: raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(mnist_recipes)}")
+    if recipe not in mnist_recipes:
+        raise ValueError(f"there is no recipe {recipe!r}: choose one of {'; '.join(mnist_recipes)}")
     r = {**mnist_recipes[recipe], **change}
     set_seed(seed)
     data = mnist_data(path, r['tfms']() if r.get('tfms') else None, r.get('bs', 128))
-    learn = Learner(data, r['model'](), loss_func=r.get('loss_func', nn.CrossEntropyLoss()), metrics=accuracy, silent=silent)
-    n,start = epochs or r['epochs'], time.perf_counter()
+    learn = Learner(
+        data, r['model'](), loss_func=r.get('loss_func', nn.CrossEntropyLoss()), metrics=accuracy, silent=silent
+    )
+    n, start = epochs or r['epochs'], time.perf_counter()
     learn.fit_one_cycle(n, r['lr'])
-    rec = dict(lesson='01', metric='accuracy', value=learn.recorder.metrics[-1][0], recipe=recipe, seed=seed, data=Path(data.path),
-               epochs=n, params=num_params(learn.model), seconds=time.perf_counter()-start,
-               lecture=r.get('lecture') if n==r['epochs'] else None, valid_loss=learn.recorder.val_losses[-1])
-    if r.get('tta'): rec['tta'] = accuracy(*learn.TTA(n=r['tta'])).item()      # the same network, asked several times
+    rec = dict(
+        lesson='01',
+        metric='accuracy',
+        value=learn.recorder.metrics[-1][0],
+        recipe=recipe,
+        seed=seed,
+        data=Path(data.path),
+        epochs=n,
+        params=num_params(learn.model),
+        seconds=time.perf_counter() - start,
+        lecture=r.get('lecture') if n == r['epochs'] else None,
+        valid_loss=learn.recorder.val_losses[-1],
+    )
+    if r.get('tta'):
+        rec['tta'] = accuracy(*learn.TTA(n=r['tta'])).item()  # the same network, asked several times
     return rec
 
 # %% ../nbs/01_resnet_mnist.ipynb #3e75a92f
 def measure_mnist(
-    args=None, # command line; None: this process's
-):             # list of the files written
+    args=None,  # command line; None: this process's
+):  # list of the files written
     "Train recipes with several seeds and save each figure: `python -m lesson7_lib.resnet_mnist RECIPE… --seeds …`"
+
     def run(recipe, seed, epochs):
         rec = run_mnist(recipe, seed, epochs=epochs)
         tta = rec.pop('tta', None)
         return [rec] if tta is None else [rec, {**rec, 'recipe': f'{recipe}, TTA', 'value': tta}]
-    return measure_recipes('resnet_mnist', mnist_recipes, run, args, epochs=dict(type=int, help="instead of the recipe's own number"))
 
-if __name__ == '__main__' and globals().get('__spec__'): measure_mnist()
+    return measure_recipes(
+        'resnet_mnist', mnist_recipes, run, args, epochs=dict(type=int, help="instead of the recipe's own number")
+    )
+
+
+if __name__ == '__main__' and globals().get('__spec__'):
+    measure_mnist()

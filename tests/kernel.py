@@ -5,13 +5,14 @@
 
 `tests/run.py` runs the same cells faster, without a kernel. Needs `pip install -e ".[dev]"`; ends with the line `N passed, N failed`.
 """
+
 import os, sys, tempfile, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from run import ROOT, copy_tree, environment
 
-LIMIT = 1200           # seconds for one cell
+LIMIT = 1200  # seconds for one cell
 
 
 def run_notebook(nb):
@@ -19,10 +20,15 @@ def run_notebook(nb):
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
     book = nbformat.read(nb, as_version=4)
-    client = NotebookClient(book, timeout=LIMIT, kernel_name='python3', resources=dict(metadata=dict(path=str(nb.parent))))
-    try: client.execute()
-    except (CellExecutionError, CellTimeoutError) as e: return str(e)[-3000:]
+    client = NotebookClient(
+        book, timeout=LIMIT, kernel_name='python3', resources=dict(metadata=dict(path=str(nb.parent)))
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError) as e:
+        return str(e)[-3000:]
     return ''
 
 
@@ -30,18 +36,25 @@ def main(words):
     failed, done = [], 0
     with tempfile.TemporaryDirectory(prefix='lesson7_kernel_', ignore_cleanup_errors=True) as tmp:
         tmp = Path(tmp).resolve()
-        copy = copy_tree(tmp/'checkout')
+        copy = copy_tree(tmp / 'checkout')
         env = environment(tmp, copy)
         os.environ.clear()
-        os.environ.update({k: v for k,v in env.items() if k!='MPLBACKEND'})     # the kernel draws into the notebook
-        for nb in sorted((copy/'nbs').glob('*.ipynb')):
-            if nb.name.startswith('_') or (words and not any(nb.name.startswith(o) for o in words)): continue
+        os.environ.update({k: v for k, v in env.items() if k != 'MPLBACKEND'})  # the kernel draws into the notebook
+        for nb in sorted((copy / 'nbs').glob('*.ipynb')):
+            if nb.name.startswith('_') or (words and not any(nb.name.startswith(o) for o in words)):
+                continue
             start, why = time.time(), run_notebook(nb)
             done += 1
-            print(f'{"FAILED" if why else "ok":8} {time.time()-start:5.1f} s  {nb.stem}'+(f'\n{why}\n' if why else ''), flush=True)
-            if why: failed.append(nb.stem)
-    print(f'{done-len(failed)} passed, {len(failed)} failed')
+            print(
+                f'{"FAILED" if why else "ok":8} {time.time() - start:5.1f} s  {nb.stem}'
+                + (f'\n{why}\n' if why else ''),
+                flush=True,
+            )
+            if why:
+                failed.append(nb.stem)
+    print(f'{done - len(failed)} passed, {len(failed)} failed')
     return bool(failed) or not done
 
 
-if __name__=='__main__': sys.exit(main(sys.argv[1:]))
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,5 @@
 "The demo as its users meet it: as a process of its own, without terminal, notebook or display."
+
 import os, subprocess, sys, tempfile
 from pathlib import Path
 
@@ -7,9 +8,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def demo(*args, cwd, code='import sys; from lesson7_lib.demo import main; sys.exit(main())', **more):
     "Runs `lesson7_demo` in `cwd`; (status, standard output, standard error)."
-    env = {**os.environ, 'PYTHONPATH': str(ROOT)+os.pathsep+os.environ.get('PYTHONPATH', ''), **more}
-    env = {k: v for k,v in env.items() if k not in ('DISPLAY', 'MPLBACKEND', 'IN_TEST')}
-    r = subprocess.run([sys.executable, '-c', code, *args], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    env = {**os.environ, 'PYTHONPATH': str(ROOT) + os.pathsep + os.environ.get('PYTHONPATH', ''), **more}
+    env = {k: v for k, v in env.items() if k not in ('DISPLAY', 'MPLBACKEND', 'IN_TEST')}
+    r = subprocess.run(
+        [sys.executable, '-c', code, *args], cwd=cwd, env=env, capture_output=True, text=True, timeout=300
+    )
     return r.returncode, r.stdout, r.stderr
 
 
@@ -18,39 +21,42 @@ def test_help_is_quick():
     code = 'import sys; from lesson7_lib.demo import main\ntry: main()\nfinally: assert "torch" not in sys.modules'
     with tempfile.TemporaryDirectory() as d:
         rc, out, err = demo('--help', cwd=d, code=code)
-        assert rc==0 and '--full' in out and '--lesson' in out and '--out' in out, (out, err)
+        assert rc == 0 and '--full' in out and '--lesson' in out and '--out' in out, (out, err)
         rc, out, err = demo('--epochs', 'many', cwd=d, code=code)
-        assert rc==2 and "'many' is not a whole number" in err, err
+        assert rc == 2 and "'many' is not a whole number" in err, err
 
 
 def test_whole_run():
     "Plain lines, no control characters, one page, figures beside it; a second run replaces its own page, and the same seed gives the same figures."
     from lesson7_lib.results import load_results
+
     with tempfile.TemporaryDirectory() as d:
         values = []
         for _ in range(2):
             rc, out, err = demo('--epochs', '1', '--seed', '3', cwd=d)
-            assert rc==0, err
-            assert '\r' not in out+err and '\x1b' not in out+err, 'control characters where there is no terminal'
+            assert rc == 0, err
+            assert '\r' not in out + err and '\x1b' not in out + err, 'control characters where there is no terminal'
             assert 'synthetic' in out and 'ResNet' in out and 'index.html written' in out, out
-            recs = load_results(Path(d)/'lesson7_demo'/'results')
-            assert {r['lesson'] for r in recs} == {'01', '02', '04', '05'}, recs      # each stage leaves its figures
+            recs = load_results(Path(d) / 'lesson7_demo' / 'results')
+            assert {r['lesson'] for r in recs} == {'01', '02', '04', '05'}, recs  # each stage leaves its figures
             values.append([r['value'] for r in recs])
-        assert len(values[0])>=7 and values[0]==values[1], values
-        page = (Path(d)/'lesson7_demo'/'index.html').read_text(encoding='utf-8')
+        assert len(values[0]) >= 7 and values[0] == values[1], values
+        page = (Path(d) / 'lesson7_demo' / 'index.html').read_text(encoding='utf-8')
         assert len(page) < 1_000_000 and str(Path(d)) not in page
-        assert sorted(o.name for o in (Path(d)/'lesson7_demo').iterdir())==['index.html', 'results']
+        assert sorted(o.name for o in (Path(d) / 'lesson7_demo').iterdir()) == ['index.html', 'results']
 
 
 def test_without_the_real_data():
     "`--full` where the real data are nowhere to be had: one line that says what to do, no traceback, no page."
     with tempfile.TemporaryDirectory() as d:
         dead = 'http://127.0.0.1:9'
-        rc, out, err = demo('--full', cwd=d, LESSON7_CACHE=str(Path(d)/'cache'), http_proxy=dead, https_proxy=dead)
-        assert rc==2 and 'Traceback' not in err and 'mnist_png' in err and 'LESSON7_MIRROR' in err, (rc, out, err)
-        assert not (Path(d)/'lesson7_demo'/'index.html').exists()
+        rc, out, err = demo('--full', cwd=d, LESSON7_CACHE=str(Path(d) / 'cache'), http_proxy=dead, https_proxy=dead)
+        assert rc == 2 and 'Traceback' not in err and 'mnist_png' in err and 'LESSON7_MIRROR' in err, (rc, out, err)
+        assert not (Path(d) / 'lesson7_demo' / 'index.html').exists()
 
 
-if __name__=='__main__':
-    for k,f in list(globals().items()):
-        if k.startswith('test_'): f(); print('ok', k)
+if __name__ == '__main__':
+    for k, f in list(globals().items()):
+        if k.startswith('test_'):
+            f()
+            print('ok', k)

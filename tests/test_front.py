@@ -1,4 +1,5 @@
 "What a visitor meets first: README.md and its links, the code in it, and the first cell of every notebook."
+
 import ast, builtins, json, re
 from pathlib import Path
 
@@ -6,7 +7,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/README.md']
 
 
-def prose(text): return re.sub(r'(?ms)^(```|~~~).*?^\1 *$', '', text)
+def prose(text):
+    return re.sub(r'(?ms)^(```|~~~).*?^\1 *$', '', text)
 
 
 def anchors(text):
@@ -20,11 +22,17 @@ def dead_links(page, text, root=ROOT):
     bad = []
     for to in re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', prose(text)):
         to = to[0] or to[1]
-        if re.match(r'[a-z]+:', to): continue
+        if re.match(r'[a-z]+:', to):
+            continue
         file, _, mark = to.partition('#')
-        there = (root/page).parent/file if file else root/page
-        if not there.exists(): bad.append(f'{page}: {to} is not there')
-        elif mark and there.suffix=='.md' and mark not in anchors(text if not file else there.read_text(encoding='utf-8')):
+        there = (root / page).parent / file if file else root / page
+        if not there.exists():
+            bad.append(f'{page}: {to} is not there')
+        elif (
+            mark
+            and there.suffix == '.md'
+            and mark not in anchors(text if not file else there.read_text(encoding='utf-8'))
+        ):
             bad.append(f'{page}: {to} has no such heading')
     return bad
 
@@ -35,13 +43,18 @@ def unknown_names(code, known):
     made = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     made |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     made |= {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    made |= {(a.asname or a.name).split('.')[0] for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+    made |= {
+        (a.asname or a.name).split('.')[0]
+        for n in ast.walk(tree)
+        if isinstance(n, (ast.Import, ast.ImportFrom))
+        for a in n.names
+    }
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     return sorted(used - made - set(known) - set(dir(builtins)))
 
 
 def test_links():
-    bad = [o for p in PAGES for o in dead_links(p, (ROOT/p).read_text(encoding='utf-8'))]
+    bad = [o for p in PAGES for o in dead_links(p, (ROOT / p).read_text(encoding='utf-8'))]
     assert not bad, '\n'.join(bad)
 
 
@@ -53,18 +66,27 @@ def test_links_are_seen():
 
 def test_order_of_readme():
     "One picture, then the two commands, then the lessons, data, development: as a visitor asks."
-    text = (ROOT/'README.md').read_text(encoding='utf-8')
-    marks = [r'!\[|<img|<picture', '```sh', 'bin/lesson7_demo', 'tests/run.py', '## Lessons', '## Data', '## Development']
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    marks = [
+        r'!\[|<img|<picture',
+        '```sh',
+        'bin/lesson7_demo',
+        'tests/run.py',
+        '## Lessons',
+        '## Data',
+        '## Development',
+    ]
     found = [re.search(o, text) for o in marks]
     assert all(found), dict(zip(marks, found))
     places = [o.start() for o in found]
-    assert places==sorted(places), dict(zip(marks, places))
+    assert places == sorted(places), dict(zip(marks, places))
 
 
 def test_code_of_readme():
     "Every piece of Python uses only names that the star import brings; the one on built-in data also runs, with one epoch."
     import lesson7_lib.all as everything
-    blocks = re.findall(r'(?ms)^```python\n(.*?)^```', (ROOT/'README.md').read_text(encoding='utf-8'))
+
+    blocks = re.findall(r'(?ms)^```python\n(.*?)^```', (ROOT / 'README.md').read_text(encoding='utf-8'))
     assert blocks, 'no Python in README.md'
     for code in blocks:
         assert 'from lesson7_lib' in code, f'the reader does not see what to import:\n{code}'
@@ -72,13 +94,15 @@ def test_code_of_readme():
         assert not lost, f'unknown names {lost} in:\n{code}'
     short = [re.sub(r'fit(_one_cycle)?\(\d+', r'fit\1(1', o) for o in blocks if 'URLs.SYNTH_' in o]
     assert short, 'no example on built-in data'
-    for code in short[:1]: exec(code, dict(__name__='readme'))
+    for code in short[:1]:
+        exec(code, dict(__name__='readme'))
 
 
 def test_install_cells():
     "Every notebook opens on Colab: its first cell installs the library there."
     from lesson7_lib.docs import install_source, read_site
+
     want = install_source(read_site(ROOT)['git_url'])
-    nbs = [o for o in sorted((ROOT/'nbs').glob('*.ipynb')) if not o.name.startswith('_')]
-    bad = [o.name for o in nbs if ''.join(json.loads(o.read_text(encoding='utf-8'))['cells'][0]['source'])!=want]
+    nbs = [o for o in sorted((ROOT / 'nbs').glob('*.ipynb')) if not o.name.startswith('_')]
+    bad = [o.name for o in nbs if ''.join(json.loads(o.read_text(encoding='utf-8'))['cells'][0]['source']) != want]
     assert not bad, f'no cell for Colab in {", ".join(bad)}\nrun: lesson7_docs --install-cells'

@@ -3,6 +3,7 @@
 The killed one is a process of its own and gets SIGKILL, which no program can catch: in the middle of a batch, while it validates, while it writes its
 checkpoint. It is started again, with the same command, until it is done.
 """
+
 import json, os, random, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
@@ -45,58 +46,76 @@ print('done', flush=True)
 '''
 
 
-def start(digits, out, epochs=EPOCHS, slow=0.):
+def start(digits, out, epochs=EPOCHS, slow=0.0):
     "The training as a process; what was there goes on."
     out.mkdir(exist_ok=True)
-    (out/'beats').write_text('')
-    env = {**os.environ, 'PYTHONPATH': str(ROOT)+os.pathsep+os.environ.get('PYTHONPATH', ''), 'OMP_NUM_THREADS': '1'}
-    return subprocess.Popen([sys.executable, '-c', CHILD, str(digits), str(out), str(epochs), str(slow)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (out / 'beats').write_text('')
+    env = {
+        **os.environ,
+        'PYTHONPATH': str(ROOT) + os.pathsep + os.environ.get('PYTHONPATH', ''),
+        'OMP_NUM_THREADS': '1',
+    }
+    return subprocess.Popen(
+        [sys.executable, '-c', CHILD, str(digits), str(out), str(epochs), str(slow)],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def run_whole(digits, out):
     p = start(digits, out)
     text, _ = p.communicate(timeout=300)
-    assert p.returncode==0 and text.rstrip().endswith('done'), text
+    assert p.returncode == 0 and text.rstrip().endswith('done'), text
 
 
 def same(a, b):
     "Both runs ended with the same weights and the same history, to the last bit."
     import torch
-    wa, wb = [torch.load(d/'final.pth', weights_only=True) for d in (a, b)]
-    assert wa.keys()==wb.keys()
+
+    wa, wb = [torch.load(d / 'final.pth', weights_only=True) for d in (a, b)]
+    assert wa.keys() == wb.keys()
     bad = [k for k in wa if not torch.equal(wa[k], wb[k])]
     assert not bad, f'weights differ: {bad}'
-    ha, hb = [json.loads((d/'history.json').read_text()) for d in (a, b)]
-    for k in ha: assert ha[k]==hb[k], f'{k} differs: {len(ha[k])} and {len(hb[k])} values, ends {ha[k][-2:]} and {hb[k][-2:]}'
+    ha, hb = [json.loads((d / 'history.json').read_text()) for d in (a, b)]
+    for k in ha:
+        assert ha[k] == hb[k], f'{k} differs: {len(ha[k])} and {len(hb[k])} values, ends {ha[k][-2:]} and {hb[k][-2:]}'
 
 
 def test_killed_at_any_point():
     from lesson7_lib.synth import make_digits
-    rnd = random.Random()                       # other points each time; the seed is printed, to do it again
+
+    rnd = random.Random()  # other points each time; the seed is printed, to do it again
     seed = rnd.randrange(10**6)
     rnd.seed(seed)
     print('seed of the kills', seed)
     with tempfile.TemporaryDirectory() as d:
         d = Path(d)
-        make_digits(d/'digits', n_train=320, n_valid=60)
-        run_whole(d/'digits', d/'whole')
-        n = 320//32                                 # batches in an epoch
+        make_digits(d / 'digits', n_train=320, n_valid=60)
+        run_whole(d / 'digits', d / 'whole')
+        n = 320 // 32  # batches in an epoch
         lives, killed = 0, 0
-        while not (d/'broken'/'final.pth').exists():
-            p = start(d/'digits', d/'broken', slow=.01 if killed<KILLS else 0)
+        while not (d / 'broken' / 'final.pth').exists():
+            p = start(d / 'digits', d / 'broken', slow=0.01 if killed < KILLS else 0)
             lives += 1
             assert lives < 30, 'it never comes to an end'
-            if killed < KILLS:                     # let it live for some batches, more than an epoch's on the average, then some milliseconds
-                beats, limit = rnd.randrange(1, 2*n), time.time()+120
-                while p.poll() is None and (d/'broken'/'beats').stat().st_size < beats and time.time() < limit: time.sleep(.002)
-                time.sleep(rnd.random()*.03)
-                if p.poll() is None: p.send_signal(signal.SIGKILL); killed += 1
+            if (
+                killed < KILLS
+            ):  # let it live for some batches, more than an epoch's on the average, then some milliseconds
+                beats, limit = rnd.randrange(1, 2 * n), time.time() + 120
+                while p.poll() is None and (d / 'broken' / 'beats').stat().st_size < beats and time.time() < limit:
+                    time.sleep(0.002)
+                time.sleep(rnd.random() * 0.03)
+                if p.poll() is None:
+                    p.send_signal(signal.SIGKILL)
+                    killed += 1
             text, _ = p.communicate(timeout=300)
             assert p.returncode in (0, -signal.SIGKILL), text
         print(f'killed {killed} times, {lives} lives')
         assert killed
-        same(d/'whole', d/'broken')
-        left = sorted(o.name for o in (d/'broken'/'models').iterdir())
+        same(d / 'whole', d / 'broken')
+        left = sorted(o.name for o in (d / 'broken' / 'models').iterdir())
         assert 'run.safetensors' in left, left
 
 
@@ -104,20 +123,25 @@ def test_killed_while_saving():
     "Killed again and again right after an epoch's last batch, where the checkpoint is written: it is always a whole file, of the old epoch or of the new."
     from lesson7_lib.keep import load_tensors
     from lesson7_lib.synth import make_digits
+
     with tempfile.TemporaryDirectory() as d:
         d = Path(d)
-        make_digits(d/'digits', n_train=320, n_valid=60)
-        for wait in (0, .01, .03, .1, .3):
-            p = start(d/'digits', d/'run', epochs=200)
-            while p.poll() is None and (d/'run'/'beats').stat().st_size < 11: time.sleep(.0005)
+        make_digits(d / 'digits', n_train=320, n_valid=60)
+        for wait in (0, 0.01, 0.03, 0.1, 0.3):
+            p = start(d / 'digits', d / 'run', epochs=200)
+            while p.poll() is None and (d / 'run' / 'beats').stat().st_size < 11:
+                time.sleep(0.0005)
             time.sleep(wait)
             assert p.poll() is None, p.communicate()[0]
             p.send_signal(signal.SIGKILL)
             p.communicate()
-            fn = d/'run'/'models'/'run.safetensors'
-            if wait>=.1 or fn.exists(): load_tensors(fn)
+            fn = d / 'run' / 'models' / 'run.safetensors'
+            if wait >= 0.1 or fn.exists():
+                load_tensors(fn)
 
 
-if __name__=='__main__':
-    for k,f in list(globals().items()):
-        if k.startswith('test_'): f(); print('ok', k)
+if __name__ == '__main__':
+    for k, f in list(globals().items()):
+        if k.startswith('test_'):
+            f()
+            print('ok', k)

@@ -6,6 +6,7 @@
 Needs `pip install -e ".[docs]"` and a Chromium (Debian: `apt-get install chromium`). Where one of them is missing the check says so in
 one loud line and ends with status 77, which `tests/run.py` counts as "not checked here".
 """
+
 import functools, http.server, os, re, shutil, subprocess, sys, tempfile, threading, time
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +14,17 @@ from urllib.parse import quote, unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77
-FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--no-proxy-server', '--disable-background-networking',
-         '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
+FLAGS = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--no-proxy-server',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--disable-dev-shm-usage',
+]
 LOAD_ALL = '''Promise.all([...document.images].map(o => {
     o.loading = "eager"; return o.complete || new Promise(done => o.onload = o.onerror = done) }))'''
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
@@ -23,27 +33,40 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stab
 def cannot():
     "Why the site cannot be read in a browser here, or ''."
     lack = [o for o in ('sphinx', 'myst_nb', 'furo', 'playwright') if find_spec(o) is None]
-    if lack: return f'{", ".join(lack)} not installed: pip install -e ".[docs]"'
-    return '' if browser() else f'no browser: none of {", ".join(BROWSERS)} is installed (Debian: apt-get install chromium)'
+    if lack:
+        return f'{", ".join(lack)} not installed: pip install -e ".[docs]"'
+    return (
+        ''
+        if browser()
+        else f'no browser: none of {", ".join(BROWSERS)} is installed (Debian: apt-get install chromium)'
+    )
 
 
-def browser(): return next(filter(None, map(shutil.which, BROWSERS)), None)
+def browser():
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args): pass
+    def log_message(self, *args):
+        pass
 
 
 class Site:
     "A folder served on a free port of this machine, and a browser that reads it. Faults gather in `bad`."
+
     def __init__(self, folder):
         self.folder, self.bad, self.where = Path(folder).resolve(), [], ''
-        self.pages = sorted(o.relative_to(self.folder).as_posix() for o in self.folder.rglob('*.html') if '_static' not in o.parts)
+        self.pages = sorted(
+            o.relative_to(self.folder).as_posix() for o in self.folder.rglob('*.html') if '_static' not in o.parts
+        )
         self.ids, self.links = {}, []
 
     def __enter__(self):
         from playwright.sync_api import sync_playwright
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(self.folder)))
+
+        self.server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), functools.partial(Quiet, directory=str(self.folder))
+        )
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.base = f'http://127.0.0.1:{self.server.server_address[1]}/'
         self.play = sync_playwright().start()
@@ -57,77 +80,103 @@ class Site:
 
     def fault(self, text):
         line = f'{self.where}: {text}'
-        if line not in self.bad: self.bad.append(line)
+        if line not in self.bad:
+            self.bad.append(line)
 
     def open(self, width, height, **kw):
         "A page of the browser that may ask nobody but us, and reports what goes wrong on it."
         ctx = self.browser.new_context(viewport=dict(width=width, height=height), **kw)
+
         def gate(route):
-            if route.request.url.startswith((self.base, 'data:', 'blob:')): return route.continue_()
+            if route.request.url.startswith((self.base, 'data:', 'blob:')):
+                return route.continue_()
             self.fault(f'asks elsewhere for {route.request.url}')
             route.abort()
+
         ctx.route('**/*', gate)
         page = ctx.new_page()
         page.on('console', lambda m: self.fault(f'console: {m.text}') if m.type in ('error', 'warning') else None)
         page.on('pageerror', lambda e: self.fault(f'script: {e}'))
-        page.on('requestfailed', lambda r: self.fault(f'not loaded: {r.url}') if r.failure!='net::ERR_ABORTED' else None)   # aborted: we left the page first
-        page.on('response', lambda r: self.fault(f'{r.status}: {r.url}') if r.status>=400 else None)
+        page.on(
+            'requestfailed', lambda r: self.fault(f'not loaded: {r.url}') if r.failure != 'net::ERR_ABORTED' else None
+        )  # aborted: we left the page first
+        page.on('response', lambda r: self.fault(f'{r.status}: {r.url}') if r.status >= 400 else None)
         return page
 
     def visit(self, page, where):
         "Opens one page and looks at what is on it."
         self.where = where
-        page.goto(self.base+where, wait_until='load')
+        page.goto(self.base + where, wait_until='load')
         page.evaluate('window.MathJax?.startup?.promise')
-        for d in page.query_selector_all('details:not([open])'): d.evaluate('o => o.open = true')
+        for d in page.query_selector_all('details:not([open])'):
+            d.evaluate('o => o.open = true')
         page.evaluate(LOAD_ALL)
         for src in page.eval_on_selector_all('img', 'e => e.filter(o => !o.naturalWidth).map(o => o.src.slice(0, 90))'):
             self.fault(f'picture not drawn: {src}')
-        for src in page.eval_on_selector_all('article img:not([alt]), article img[alt=""]', 'e => e.map(o => o.src.slice(-60))'):
+        for src in page.eval_on_selector_all(
+            'article img:not([alt]), article img[alt=""]', 'e => e.map(o => o.src.slice(-60))'
+        ):
             self.fault(f'picture without text: {src}')
-        plain = page.locator('.math:not(:has(mjx-container))').count() + page.locator('mjx-merror, [data-mjx-error]').count()
-        if plain: self.fault(f'{plain} formulas not typeset')
+        plain = (
+            page.locator('.math:not(:has(mjx-container))').count()
+            + page.locator('mjx-merror, [data-mjx-error]').count()
+        )
+        if plain:
+            self.fault(f'{plain} formulas not typeset')
         raw = page.eval_on_selector_all('article p', 'e => e.filter(o => /^:::/.test(o.innerText)).length')
-        if raw: self.fault('a raw ::: {…} on the page')
+        if raw:
+            self.fault('a raw ::: {…} on the page')
         over = page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
-        if over>1: self.fault(f'{over} px wider than the window of {page.viewport_size["width"]}')
+        if over > 1:
+            self.fault(f'{over} px wider than the window of {page.viewport_size["width"]}')
 
     def check_links(self):
         "Every link of the site to itself leads to a file, and its mark to something on it."
         for where, url in self.links:
             self.where, to = where, urlsplit(url)
             path, mark = unquote(to.path[1:]) or 'index.html', unquote(to.fragment)
-            if not url.startswith(self.base): continue
-            if path not in self.ids and not (self.folder/path).is_file(): self.fault(f'dead link {path}')
-            elif mark and path in self.ids and mark not in self.ids[path]: self.fault(f'dead anchor {path}#{mark}')
+            if not url.startswith(self.base):
+                continue
+            if path not in self.ids and not (self.folder / path).is_file():
+                self.fault(f'dead link {path}')
+            elif mark and path in self.ids and mark not in self.ids[path]:
+                self.fault(f'dead anchor {path}#{mark}')
 
     def check_search(self, page, name, where):
         "Search finds a function, and the first hit leads to its entry, unfolded."
         self.where = 'search'
-        page.goto(self.base+'search.html?q='+quote(name), wait_until='load')
-        try: page.wait_for_selector('#search-results li a', timeout=15000)
-        except Exception: return self.fault(f'nothing found for {name}')
+        page.goto(self.base + 'search.html?q=' + quote(name), wait_until='load')
+        try:
+            page.wait_for_selector('#search-results li a', timeout=15000)
+        except Exception:
+            return self.fault(f'nothing found for {name}')
         hit = page.locator('#search-results li a').first.get_attribute('href')
-        if not re.search(rf'{where}#.*{name}$', hit): self.fault(f'the first hit for {name} is {hit}, not its entry on {where}')
-        page.wait_for_load_state('networkidle')          # the list of hits fetches a page for each
-        page.goto(self.base+hit, wait_until='load')
+        if not re.search(rf'{where}#.*{name}$', hit):
+            self.fault(f'the first hit for {name} is {hit}, not its entry on {where}')
+        page.wait_for_load_state('networkidle')  # the list of hits fetches a page for each
+        page.goto(self.base + hit, wait_until='load')
         page.wait_for_timeout(200)
-        if not page.locator(f'[id="{hit.split("#")[1]}"]').is_visible(): self.fault(f'the entry behind {hit} cannot be seen')
+        if not page.locator(f'[id="{hit.split("#")[1]}"]').is_visible():
+            self.fault(f'the entry behind {hit} cannot be seen')
 
     def check_slider(self, page):
         "A slider that a notebook has saved turns its pictures by the keyboard, without a kernel."
         self.where, moved = 'slider', 0
         for where in self.pages:
-            if 'type="range"' not in (self.folder/where).read_text(encoding='utf-8'): continue
-            page.goto(self.base+where, wait_until='load')
+            if 'type="range"' not in (self.folder / where).read_text(encoding='utf-8'):
+                continue
+            page.goto(self.base + where, wait_until='load')
             for box in page.query_selector_all('.l7-widget:has(input[type=range]:not([disabled]))'):
                 seen = lambda: box.eval_on_selector_all('.w-stack > *', 'e => e.findIndex(o => !o.hidden)')
                 before = seen()
                 box.query_selector('input').focus()
                 page.keyboard.press('ArrowRight')
-                if seen()==before: self.fault(f'{where}: the slider moves and nothing follows')
-                else: moved += 1
-        if not moved: self.fault('no slider that moves on any page')
+                if seen() == before:
+                    self.fault(f'{where}: the slider moves and nothing follows')
+                else:
+                    moved += 1
+        if not moved:
+            self.fault('no slider that moves on any page')
 
 
 def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
@@ -150,14 +199,17 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
 
 def planted(site, tmp, page='index.html'):
     "What is reported when a page gets a dead link, a dead anchor, a missing picture, a request elsewhere, an error, a bare formula."
-    copy = Path(tmp)/'planted'
+    copy = Path(tmp) / 'planted'
     copy.mkdir()
-    for o in ('_static', '_images'): (copy/o).symlink_to(site/o)
-    body = ('<p><a href="no-such-page.html">1</a><a href="#no-such-place">2</a><img src="no-such.png" alt="3">'
-            '<span class="math">4</span></p>'
-            '<script src="https://example.org/5.js"></script><script>noSuchFunction()</script>')
-    text = (site/page).read_text(encoding='utf-8')
-    (copy/page).write_text(text.replace('</article>', body+'</article>', 1), encoding='utf-8')
+    for o in ('_static', '_images'):
+        (copy / o).symlink_to(site / o)
+    body = (
+        '<p><a href="no-such-page.html">1</a><a href="#no-such-place">2</a><img src="no-such.png" alt="3">'
+        '<span class="math">4</span></p>'
+        '<script src="https://example.org/5.js"></script><script>noSuchFunction()</script>'
+    )
+    text = (site / page).read_text(encoding='utf-8')
+    (copy / page).write_text(text.replace('</article>', body + '</article>', 1), encoding='utf-8')
     with Site(copy) as s:
         p = s.open(1280, 900)
         s.visit(p, page)
@@ -171,31 +223,47 @@ def check(folder):
     "All faults of a built site, and whether the test itself still sees faults."
     start = time.time()
     bad, said = read_site(folder)
-    print(f'{said}, {time.time()-start:.0f} s', *bad, sep='\n')
-    with tempfile.TemporaryDirectory() as tmp: found = planted(Path(folder).resolve(), tmp)
+    print(f'{said}, {time.time() - start:.0f} s', *bad, sep='\n')
+    with tempfile.TemporaryDirectory() as tmp:
+        found = planted(Path(folder).resolve(), tmp)
     print('planted faults are seen as:', *found, sep='\n  ')
-    for o in ('dead link no-such-page', 'dead anchor index.html#no-such-place', 'picture not drawn',
-              'asks elsewhere for https://example.org', 'noSuchFunction', 'not typeset'):
-        if not any(o in f for f in found): bad.append(f'the test is blind: a planted fault was not seen ({o})')
+    for o in (
+        'dead link no-such-page',
+        'dead anchor index.html#no-such-place',
+        'picture not drawn',
+        'asks elsewhere for https://example.org',
+        'noSuchFunction',
+        'not typeset',
+    ):
+        if not any(o in f for f in found):
+            bad.append(f'the test is blind: a planted fault was not seen ({o})')
     return bad
 
 
 def test_site():
     why = cannot()
-    if why: print(f'SITE NOT CHECKED: {why}'); sys.exit(SKIPPED)
+    if why:
+        print(f'SITE NOT CHECKED: {why}')
+        sys.exit(SKIPPED)
     with tempfile.TemporaryDirectory() as tmp:
         start = time.time()
-        r = subprocess.run([sys.executable, '-m', 'lesson7_lib.docs', '--out', f'{tmp}/site'], cwd=ROOT, text=True, capture_output=True)
-        assert r.returncode==0, r.stdout+r.stderr
-        print(f'built in {time.time()-start:.0f} s')
-        bad = check(Path(tmp)/'site')
+        r = subprocess.run(
+            [sys.executable, '-m', 'lesson7_lib.docs', '--out', f'{tmp}/site'], cwd=ROOT, text=True, capture_output=True
+        )
+        assert r.returncode == 0, r.stdout + r.stderr
+        print(f'built in {time.time() - start:.0f} s')
+        bad = check(Path(tmp) / 'site')
     assert not bad, '\n'.join(bad)
 
 
-if __name__=='__main__':
+if __name__ == '__main__':
     why = cannot()
-    if why: print(f'SITE NOT CHECKED: {why}'); sys.exit(SKIPPED)
-    if len(sys.argv)<2: test_site(); sys.exit()
+    if why:
+        print(f'SITE NOT CHECKED: {why}')
+        sys.exit(SKIPPED)
+    if len(sys.argv) < 2:
+        test_site()
+        sys.exit()
     faults = check(Path(sys.argv[1]))
     print(f'{len(faults)} faults', *faults, sep='\n')
     sys.exit(bool(faults))

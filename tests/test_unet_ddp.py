@@ -2,6 +2,7 @@
 
 Both kinds and an encoder with ways of its own, with `find_unused_parameters=False`: every parameter must get its gradient in every step.
 """
+
 import os, subprocess, sys, tempfile
 from pathlib import Path
 
@@ -52,21 +53,32 @@ if n > 1: dist.destroy_process_group()
 
 def train(n, place):
     "Starts `n` processes and waits for them."
-    ps = [subprocess.Popen([sys.executable, '-c', CHILD, str(r), str(n), str(place)], env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for r in range(n)]
-    try: outs = [p.communicate(timeout=400)[0] for p in ps]
+    ps = [
+        subprocess.Popen(
+            [sys.executable, '-c', CHILD, str(r), str(n), str(place)],
+            env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for r in range(n)
+    ]
+    try:
+        outs = [p.communicate(timeout=400)[0] for p in ps]
     finally:
-        for p in ps: p.kill()
+        for p in ps:
+            p.kill()
     assert not any(p.returncode for p in ps), '\n'.join(outs)
 
 
 def test_two_processes_as_one():
     import torch
+
     with tempfile.TemporaryDirectory() as d:
         train(1, Path(d))
         train(2, Path(d))
         for i in range(3):
-            one, a, b = [torch.load(Path(d)/f'{k}_{i}.pth', weights_only=True) for k in ('1_0', '2_0', '2_1')]
+            one, a, b = [torch.load(Path(d) / f'{k}_{i}.pth', weights_only=True) for k in ('1_0', '2_0', '2_1')]
             for k in one:
                 assert torch.equal(a[k], b[k]), f'the processes differ: {k}'
                 assert torch.allclose(one[k], a[k], rtol=1e-3, atol=1e-5), f'two processes end elsewhere than one: {k}'
