@@ -7,24 +7,25 @@ __all__ = ['is_checkout', 'find_checkout', 'results_folder', 'git_commit', 'comm
            'load_result', 'load_results', 'over_seeds', 'results_table']
 
 # %% ../../nbs/core/15_results.ipynb #a6f93a8e
-from configparser import ConfigParser
-from datetime import datetime
-from datetime import timezone
-from pathlib import Path
 import json
 import math
 import re
 import statistics
 import subprocess
 import sys
+from configparser import ConfigParser
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
 from .env import default_device, versions
 from .files import atomic_write
 from .table import Table, show_value
 
 # %% ../../nbs/core/15_results.ipynb #828f3da1
 def is_checkout(
-    folder,  # any folder
-):  # True when the notebooks and settings of this library lie in it
+    folder: str | Path,  # any folder
+) -> bool:  # True where the notebooks and settings of this library are in it
     "Whether `folder` is the root of a checkout of lesson7_lib."
     ini, cfg = Path(folder) / 'settings.ini', ConfigParser(delimiters=['='])
     if not ini.is_file() or not (Path(folder) / 'nbs').is_dir():
@@ -34,19 +35,21 @@ def is_checkout(
 
 
 def find_checkout(
-    start=None,  # where to begin; default: the current folder, then the folder of this module
-):  # Path of the root, or None when the package is installed without its notebooks
+    start: str | Path | None = None,  # where to begin; None: the current folder, then the folder of this module
+) -> Path | None:  # its root, or None when the package is installed without its notebooks
     "The checkout of lesson7_lib that holds `start`, or None."
     here = Path(globals().get('__file__', '.')).resolve().parent
-    for o in [Path(start).resolve()] if start is not None else [Path.cwd().resolve(), here]:
+    begin = [Path.cwd().resolve(), here] if start is None else [Path(start).resolve()]
+    for o in begin:
         for d in (o, *o.parents):
             if is_checkout(d):
                 return d
+    return None
 
 # %% ../../nbs/core/15_results.ipynb #1feb70a3
 def results_folder(
-    folder=None,  # a folder; default: `results/` of the checkout we are in
-):  # Path, or None when there is no checkout
+    folder: str | Path | None = None,  # a folder; None: `results/` of the checkout we are in
+) -> Path | None:  # None where there is no checkout
     "The folder of the result files."
     if folder is not None:
         return Path(folder)
@@ -55,11 +58,11 @@ def results_folder(
 
 # %% ../../nbs/core/15_results.ipynb #d5878bff
 def git_commit(
-    folder='.',  # a folder inside the repository
-):  # short hash, with `+` when files other than results are changed; None without git
+    folder: str | Path = '.',  # a folder inside the repository
+) -> str | None:  # short hash, with `+` when files other than results have changed; None without git
     "The commit of the repository that holds `folder`."
 
-    def git(*args):
+    def git(*args: str) -> subprocess.CompletedProcess:
         return subprocess.run(['git', '-C', str(folder), *args], capture_output=True, text=True, timeout=20)
 
     try:
@@ -73,8 +76,8 @@ def git_commit(
 
 # %% ../../nbs/core/15_results.ipynb #1743fbed
 def command_line(
-    argv=None,  # list of words; default: those of this process
-):  # the command, paths shortened to names
+    argv: list[str] | None = None,  # the words; None: those of this process
+) -> str:  # the command, paths shortened to names
     "What was typed to start this process, without anybody's folders in it; 'notebook' in a notebook."
     if argv is None:
         spec = getattr(sys.modules.get('__main__'), '__spec__', None)  # there for `python -m package.module`
@@ -92,23 +95,28 @@ def command_line(
     )
 
 # %% ../../nbs/core/15_results.ipynb #67a1a4e5
-def slug(o):
-    return re.sub(r'[^a-z0-9.]+', '-', str(o).lower()).strip('-')
+def slug(
+    text: object,  # anything with a text form
+) -> str:  # letters, digits and points in lower case, joined by hyphens
+    "A text as part of a file name."
+    return re.sub(r'[^a-z0-9.]+', '-', str(text).lower()).strip('-')
 
 
 def result_name(
-    lesson,  # number of the lesson, or 'bench'
-    metric,  # what was measured
-    recipe='',  # which model and schedule, in two or three words
-    seed=None,  # seed of the run
-    synthetic=False,  # True for built-in data
-):  # name of the file
-    "The file name that identifies a figure."
-    parts = [lesson, metric, recipe, 'synth' if synthetic else '', '' if seed is None else f'seed{seed}']
+    lesson: str,  # number of the lesson, or 'bench'
+    metric: str,  # what was measured
+    experiment: str = '',  # its name
+    stage: str = '',  # name of the stage after which it was measured
+    seed: int | None = None,  # seed of the run
+    synthetic: bool = False,  # True for built-in data
+) -> str:  # name of the file
+    "The file name that identifies a result."
+    what = '-'.join(slug(o) for o in (experiment, stage) if o)
+    parts = [lesson, metric, what, 'synth' if synthetic else '', '' if seed is None else f'seed{seed}']
     return '_'.join(slug(o) for o in parts if str(o) != '') + '.json'
 
 # %% ../../nbs/core/15_results.ipynb #3d1413c0
-def _number(value, what='value'):
+def _number(value: Any, what: str = 'value') -> int | float:
     "A finite Python number from a number, a numpy scalar or a tensor with one element."
     try:
         res = value.item() if hasattr(value, 'item') else value
@@ -123,7 +131,7 @@ def _number(value, what='value'):
     return res
 
 
-def _data_name(data, synthetic):
+def _data_name(data: str | Path, synthetic: bool | None) -> tuple[str, bool]:
     "Name of the data set, and whether it is made by the library."
     if isinstance(data, Path):
         made = any((o / 'SYNTHETIC.txt').exists() for o in (data, data.parent))
@@ -133,7 +141,7 @@ def _data_name(data, synthetic):
     return data, bool(synthetic)
 
 # %% ../../nbs/core/15_results.ipynb #a15d7fa9
-def _circumstances(folder, command=None):
+def _circumstances(folder: Path, command: str | None = None) -> dict:
     "Device, versions, command, date and commit of this moment."
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     where = dict(device=default_device().type, versions=versions())
@@ -141,27 +149,28 @@ def _circumstances(folder, command=None):
 
 
 def save_result(
-    lesson,  # number of the lesson ('01'), or 'bench'
-    metric,  # what was measured, e.g. 'accuracy'
-    value,  # the figure: a number, or a tensor with one element
-    recipe='',  # which model and schedule, in a few words
-    seed=None,  # seed of the run
-    data='',  # name of the data set, or its folder (a Path)
-    synthetic=None,  # True for data that the library made; must be given with a name, is seen from a folder
-    epochs=None,  # epochs of training
-    params=None,  # number of the model's parameters
-    seconds=None,  # wall time in seconds
-    unit=None,  # '%' shows a fraction as per cent; default: '%' for accuracies and error rates
-    lecture=None,  # what the lecture got, for the table
-    command=None,  # how to do it again; default: this process's command line
-    folder=None,  # where to; default: `results/` of the checkout
-    **more,  # further circumstances, JSON-able
-):  # Path of the file
-    "Writes one measured figure with its circumstances, atomically; an older figure of the same name is replaced."
+    lesson: str,  # number of the lesson ('01'), or 'bench'
+    metric: str,  # what was measured, such as 'accuracy'
+    value: Any,  # a number, or a tensor with one element
+    experiment: str = '',  # name of the experiment
+    stage: str = '',  # name of the stage after which it was measured
+    seed: int | None = None,  # seed of the run
+    data: str | Path = '',  # name of the data set, or its folder
+    synthetic: bool | None = None,  # True for data that the library made; must be given with a name, read from a folder
+    epochs: int | None = None,  # epochs of training
+    params: int | None = None,  # number of the model's parameters
+    seconds: float | None = None,  # wall time of the training
+    unit: str | None = None,  # '%' shows a fraction as per cent; None: '%' for accuracies and error rates
+    lecture: float | None = None,  # what the lecture got, for the table
+    command: str | None = None,  # what repeats it; None: this process's command line
+    folder: str | Path | None = None,  # where to; None: `results/` of the checkout
+    **more: Any,  # further circumstances, JSON-able
+) -> Path:  # the file
+    "Write one result with its circumstances, atomically; an older result of the same name is replaced."
     to = results_folder(folder)
     if to is None:
         raise ValueError(
-            'there is no checkout here, so no results/ folder: give folder=, where the figure shall be written'
+            'there is no checkout here, so no results/ folder: give folder=, where the result is to be written'
         )
     data, synthetic = _data_name(data, synthetic)
     if unit is None:
@@ -172,7 +181,8 @@ def save_result(
         metric=metric,
         value=_number(value),
         unit=unit,
-        recipe=recipe,
+        experiment=experiment,
+        stage=stage,
         seed=seed,
         data=data,
         synthetic=synthetic,
@@ -180,7 +190,7 @@ def save_result(
         **_circumstances(to, command),
         **more,
     )
-    fn = to / result_name(lesson, metric, recipe, seed, synthetic)
+    fn = to / result_name(lesson, metric, experiment, stage, seed, synthetic)
     if fn.exists():
         load_result(fn)  # only a result is ever replaced
     text = json.dumps(rec, indent=1, sort_keys=True, allow_nan=False, default=str) + '\n'
@@ -190,91 +200,87 @@ def save_result(
 
 # %% ../../nbs/core/15_results.ipynb #605751bc
 def load_result(
-    fn,  # path of a result file
-):  # dict
-    "One result file as a dict; a file that is none is named in the error."
+    fn: str | Path,  # a result file
+) -> dict:  # its fields
+    "One result file. Raises `ValueError` that names the file where it is not one."
     try:
         rec = json.loads(Path(fn).read_text(encoding='utf-8'))
     except ValueError as e:
-        raise ValueError(f'{Path(fn).name} is not a result file: no JSON ({e}); mend or move it') from None
+        raise ValueError(f'{Path(fn).name} is not a result file: no JSON ({e}); repair or move it') from None
     if not isinstance(rec, dict) or not {'lesson', 'metric', 'value'} <= rec.keys():
         raise ValueError(f'{Path(fn).name} is not a result file: it has no lesson, metric and value; move it elsewhere')
     return rec
 
 # %% ../../nbs/core/15_results.ipynb #330308d3
 def load_results(
-    folder=None,  # the folder; default: `results/` of the checkout, if there is one
-    **want,  # only the records with these fields, e.g. lesson='01', metric='accuracy'; a list or set means any of them
-):  # list of dicts
+    folder: str | Path | None = None,  # the folder; None: `results/` of the checkout, if there is one
+    **want: Any,  # only records with these fields, such as lesson='01'; a list or set means any of them
+) -> list[dict]:  # in the order of the file names
     "All results of a folder whose fields are as wanted; an empty list where there is no folder."
-    o = results_folder(folder)
-    recs = [load_result(f) for f in sorted(o.glob('*.json'))] if o and o.is_dir() else []
-    fits = lambda rec, k, v: rec.get(k) in v if isinstance(v, (list, tuple, set)) else rec.get(k) == v
-    return [r for r in recs if all(fits(r, k, v) for k, v in want.items())]
+    where = results_folder(folder)
+    records = [load_result(f) for f in sorted(where.glob('*.json'))] if where and where.is_dir() else []
+
+    def fits(record: dict, key: str, value: Any) -> bool:
+        return record.get(key) in value if isinstance(value, (list, tuple, set)) else record.get(key) == value
+
+    return [r for r in records if all(fits(r, k, v) for k, v in want.items())]
 
 # %% ../../nbs/core/15_results.ipynb #25e7f18d
-def over_seeds(
-    results,  # list of dicts, as `load_results` gives them
-):  # list of dicts with mean, spread, n, and the seconds' mean
-    "Puts together the results that differ only in their seeds."
-    groups, alike = {}, ('lesson', 'recipe', 'metric', 'data', 'synthetic', 'epochs', 'device')
-    for r in results:
-        groups.setdefault(tuple(r.get(k) for k in alike), []).append(r)
+_alike = ('lesson', 'experiment', 'stage', 'metric', 'data', 'synthetic', 'epochs', 'device')
 
-    def one(rs):
-        vals, secs = [r['value'] for r in rs], [r['seconds'] for r in rs if r.get('seconds') is not None]
+
+def over_seeds(
+    results: list[dict],  # as `load_results` gives them
+) -> list[dict]:  # each with `mean`, `std` (None for one run), `n`, and the mean of `seconds`
+    "Put together the results that differ only in their seeds."
+    groups: dict[tuple, list[dict]] = {}
+    for r in results:
+        groups.setdefault(tuple(r.get(k) for k in _alike), []).append(r)
+
+    def one(rs: list[dict]) -> dict:
+        values = [r['value'] for r in rs]
+        seconds = [r['seconds'] for r in rs if r.get('seconds') is not None]
         return {
             **rs[0],
-            'mean': statistics.fmean(vals),
-            'spread': statistics.stdev(vals) if len(vals) > 1 else None,
-            'n': len(vals),
-            'seconds': statistics.fmean(secs) if secs else None,
+            'mean': statistics.fmean(values),
+            'std': statistics.stdev(values) if len(values) > 1 else None,
+            'n': len(values),
+            'seconds': statistics.fmean(seconds) if seconds else None,
         }
 
     return [one(rs) for rs in groups.values()]
 
 # %% ../../nbs/core/15_results.ipynb #1bf407f5
-def _row(r):
-    "One recipe as a row of text."
-    num = lambda o, f=',': '' if o is None else format(o, f)
+_columns = 'lesson experiment stage data metric lecture here seeds epochs parameters seconds device'.split()
+
+
+def _row(r: dict) -> list[str]:
+    "One experiment as a row of text."
+
+    def number(o: float | None, form: str = ',') -> str:
+        return '' if o is None else format(o, form)
+
     data = r['data'] + (' (synthetic)' if r['synthetic'] else '') if r.get('data') else ''
-    lecture, here = (
-        show_value(r.get('lecture'), r.get('unit', '')),
-        show_value(r['mean'], r.get('unit', ''), r['spread']),
-    )
-    secs = num(r['seconds'], '.0f' if (r['seconds'] or 0) >= 10 else '.1f')
-    size = [r['n'], num(r.get('epochs')), num(r.get('params')), secs]
-    return [r['lesson'], r.get('recipe', ''), data, r['metric'], lecture, here, *size, r.get('device', '')]
+    unit = r.get('unit', '')
+    scores = [show_value(r.get('lecture'), unit), show_value(r['mean'], unit, r['std'])]
+    seconds = number(r['seconds'], '.0f' if (r['seconds'] or 0) >= 10 else '.1f')
+    size = [str(r['n']), number(r.get('epochs')), number(r.get('params')), seconds]
+    what = [r['lesson'], r.get('experiment', ''), r.get('stage', ''), data, r['metric']]
+    return [*what, *scores, *size, r.get('device', '')]
 
 
 def results_table(
-    results=None,  # list of dicts; default: all of `folder`
-    folder=None,  # where the results lie; default: `results/` of the checkout
-    columns=None,  # titles of the columns to show; default: all in which something stands
-    **want,  # only those with these fields, e.g. lesson='01'
-):  # Table
-    "Mean ± spread over the seeds of every recipe, from the files."
-    recs = over_seeds(load_results(folder, **want) if results is None else results)
-    head = [
-        'lesson',
-        'recipe',
-        'data',
-        'metric',
-        'lecture',
-        'here',
-        'seeds',
-        'epochs',
-        'parameters',
-        'seconds',
-        'device',
-    ]
-    unknown = set(columns or []) - set(head)
+    results: list[dict] | None = None,  # records; None: all of `folder`
+    folder: str | Path | None = None,  # where the results are; None: `results/` of the checkout
+    columns: list[str] | None = None,  # titles of the columns to show; None: all that are not empty
+    **want: Any,  # only those with these fields, such as lesson='01'
+) -> Table:
+    "Mean ± standard deviation over the seeds of every experiment. Raises `ValueError` for an unknown column."
+    records = over_seeds(load_results(folder, **want) if results is None else results)
+    unknown = set(columns or []) - set(_columns)
     if unknown:
-        raise ValueError(f'no such columns: {sorted(unknown)}; there are {head}')
-    keep = [i for i, o in enumerate(head) if columns is None or o in columns]
-    rows = [[r[i] for i in keep] for r in map(_row, recs)]
-    return Table(
-        [head[i] for i in keep],
-        rows,
-        empty='no results here: they are measured in a checkout, and lie in its results/ folder',
-    )
+        raise ValueError(f'no such columns: {sorted(unknown)}; there are {_columns}')
+    shown = [i for i, o in enumerate(_columns) if columns is None or o in columns]
+    rows = [[r[i] for i in shown] for r in map(_row, records)]
+    nothing = 'no results here: they are measured in a checkout, and are in its results/ folder'
+    return Table([_columns[i] for i in shown], rows, empty=nothing)
