@@ -1,12 +1,15 @@
 "The demo as its users meet it: as a process of its own, without terminal, notebook or display."
 
-import os, subprocess, sys, tempfile
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def demo(*args, cwd, code='import sys; from lesson7_lib.demo import main; sys.exit(main())', **more):
+def demo(*args, cwd, code='import sys; from lesson7_lib.apps.demo import demo_main as main; sys.exit(main())', **more):
     "Runs `lesson7_demo` in `cwd`; (status, standard output, standard error)."
     env = {**os.environ, 'PYTHONPATH': str(ROOT) + os.pathsep + os.environ.get('PYTHONPATH', ''), **more}
     env = {k: v for k, v in env.items() if k not in ('DISPLAY', 'MPLBACKEND', 'IN_TEST')}
@@ -18,7 +21,7 @@ def demo(*args, cwd, code='import sys; from lesson7_lib.demo import main; sys.ex
 
 def test_help_is_quick():
     "`--help` and wrong options answer without loading PyTorch."
-    code = 'import sys; from lesson7_lib.demo import main\ntry: main()\nfinally: assert "torch" not in sys.modules'
+    code = 'import sys; from lesson7_lib.apps.demo import demo_main as main\ntry: main()\nfinally: assert "torch" not in sys.modules'
     with tempfile.TemporaryDirectory() as d:
         rc, out, err = demo('--help', cwd=d, code=code)
         assert rc == 0 and '--full' in out and '--lesson' in out and '--out' in out, (out, err)
@@ -28,7 +31,7 @@ def test_help_is_quick():
 
 def test_whole_run():
     "Plain lines, no control characters, one page, figures beside it; a second run replaces its own page, and the same seed gives the same figures."
-    from lesson7_lib.results import load_results
+    from lesson7_lib.core.results import load_results
 
     with tempfile.TemporaryDirectory() as d:
         values = []
@@ -53,10 +56,3 @@ def test_without_the_real_data():
         rc, out, err = demo('--full', cwd=d, LESSON7_CACHE=str(Path(d) / 'cache'), http_proxy=dead, https_proxy=dead)
         assert rc == 2 and 'Traceback' not in err and 'mnist_png' in err and 'LESSON7_MIRROR' in err, (rc, out, err)
         assert not (Path(d) / 'lesson7_demo' / 'index.html').exists()
-
-
-if __name__ == '__main__':
-    for k, f in list(globals().items()):
-        if k.startswith('test_'):
-            f()
-            print('ok', k)

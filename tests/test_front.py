@@ -1,55 +1,51 @@
 "What a visitor meets first: README.md and its links, the code in it, and the first cell of every notebook."
 
-import ast, builtins, json, re
+import ast
+import builtins
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/README.md']
 
 
-def prose(text):
+def prose(text: str) -> str:
     return re.sub(r'(?ms)^(```|~~~).*?^\1 *$', '', text)
 
 
-def anchors(text):
+def anchors(text: str) -> set[str]:
     "The marks that GitHub gives to the headings of a page."
     heads = re.findall(r'(?m)^#+ +(.+?) *$', prose(text))
     return {re.sub(r'\s', '-', re.sub(r'[^\w\s-]', '', o.lower())) for o in heads}
 
 
-def dead_links(page, text, root=ROOT):
-    "Links and pictures of a markdown page that lead to nothing in the project."
+def dead_links(page: str, text: str) -> list[str]:
+    "Links and images of a markdown page that lead to nothing in the project."
     bad = []
-    for to in re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', prose(text)):
-        to = to[0] or to[1]
+    for match in re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', prose(text)):
+        to = match[0] or match[1]
         if re.match(r'[a-z]+:', to):
             continue
         file, _, mark = to.partition('#')
-        there = (root / page).parent / file if file else root / page
+        there = (ROOT / page).parent / file if file else ROOT / page
         if not there.exists():
             bad.append(f'{page}: {to} is not there')
-        elif (
-            mark
-            and there.suffix == '.md'
-            and mark not in anchors(text if not file else there.read_text(encoding='utf-8'))
-        ):
-            bad.append(f'{page}: {to} has no such heading')
+        elif mark and there.suffix == '.md':
+            if mark not in anchors(there.read_text(encoding='utf-8') if file else text):
+                bad.append(f'{page}: {to} has no such heading')
     return bad
 
 
-def unknown_names(code, known):
+def unknown_names(code: str, known: list[str]) -> list[str]:
     "Names that a piece of code uses and nobody gives it."
     tree = ast.parse(code)
-    made = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    made |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    made |= {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    made |= {
-        (a.asname or a.name).split('.')[0]
-        for n in ast.walk(tree)
-        if isinstance(n, (ast.Import, ast.ImportFrom))
-        for a in n.names
-    }
-    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    nodes = list(ast.walk(tree))
+    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    made |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    imported = [a for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names]
+    made |= {(a.asname or a.name).split('.')[0] for a in imported}
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     return sorted(used - made - set(known) - set(dir(builtins)))
 
 
@@ -59,7 +55,10 @@ def test_links():
 
 
 def test_links_are_seen():
-    text = '# One\n\n[a](#one) [b](#two) [c](no-such.md) ![d](no.png) [e](https://example.org) `[f](x)`\n\n```\n[g](gone)\n```\n'
+    text = (
+        '# One\n\n[a](#one) [b](#two) [c](no-such.md) ![d](no.png) [e](https://example.org) `[f](x)`\n\n'
+        '```\n[g](gone)\n```\n'
+    )
     found = dead_links('README.md', text)
     assert [o.split(': ')[1].split(' ')[0] for o in found] == ['#two', 'no-such.md', 'no.png', 'x'], found
 
@@ -71,7 +70,7 @@ def test_order_of_readme():
         r'!\[|<img|<picture',
         '```sh',
         'bin/lesson7_demo',
-        'tests/run.py',
+        'bin/nbdev_test',
         '## Lessons',
         '## Data',
         '## Development',
@@ -94,15 +93,4 @@ def test_code_of_readme():
         assert not lost, f'unknown names {lost} in:\n{code}'
     short = [re.sub(r'fit(_one_cycle)?\(\d+', r'fit\1(1', o) for o in blocks if 'URLs.SYNTH_' in o]
     assert short, 'no example on built-in data'
-    for code in short[:1]:
-        exec(code, dict(__name__='readme'))
-
-
-def test_install_cells():
-    "Every notebook opens on Colab: its first cell installs the library there."
-    from lesson7_lib.docs import install_source, read_site
-
-    want = install_source(read_site(ROOT)['git_url'])
-    nbs = [o for o in sorted((ROOT / 'nbs').glob('*.ipynb')) if not o.name.startswith('_')]
-    bad = [o.name for o in nbs if ''.join(json.loads(o.read_text(encoding='utf-8'))['cells'][0]['source']) != want]
-    assert not bad, f'no cell for Colab in {", ".join(bad)}\nrun: lesson7_docs --install-cells'
+    exec(short[0], dict(__name__='readme'))

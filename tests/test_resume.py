@@ -4,7 +4,14 @@ The killed one is a process of its own and gets SIGKILL, which no program can ca
 checkpoint. It is started again, with the same command, until it is done.
 """
 
-import json, os, random, signal, subprocess, sys, tempfile, time
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,13 +22,13 @@ import json, os, sys, time
 from pathlib import Path
 import torch
 from torch import nn
-from lesson7_lib.augment import rand_pad
-from lesson7_lib.data import ImageList
-from lesson7_lib.env import set_seed
-from lesson7_lib.hooks import Flatten
-from lesson7_lib.learner import Learner
-from lesson7_lib.callback import Callback
-from lesson7_lib.metrics import accuracy
+from lesson7_lib.vision.transforms import rand_pad
+from lesson7_lib.vision.image_data import ImageList
+from lesson7_lib.core.env import set_seed
+from lesson7_lib.core.hooks import Flatten
+from lesson7_lib.core.learner import Learner
+from lesson7_lib.core.callback import Callback
+from lesson7_lib.core.metrics import accuracy
 from lesson7_lib.resnet_mnist import conv_layer, res_block
 
 digits, out, epochs, slow = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -84,7 +91,7 @@ def same(a, b):
 
 
 def test_killed_at_any_point():
-    from lesson7_lib.synth import make_digits
+    from lesson7_lib.synth.digits import make_digits
 
     rnd = random.Random()  # other points each time; the seed is printed, to do it again
     seed = rnd.randrange(10**6)
@@ -121,8 +128,8 @@ def test_killed_at_any_point():
 
 def test_killed_while_saving():
     "Killed again and again right after an epoch's last batch, where the checkpoint is written: it is always a whole file, of the old epoch or of the new."
-    from lesson7_lib.keep import load_tensors
-    from lesson7_lib.synth import make_digits
+    from lesson7_lib.core.checkpoint import load_tensors
+    from lesson7_lib.synth.digits import make_digits
 
     with tempfile.TemporaryDirectory() as d:
         d = Path(d)
@@ -138,10 +145,3 @@ def test_killed_while_saving():
             fn = d / 'run' / 'models' / 'run.safetensors'
             if wait >= 0.1 or fn.exists():
                 load_tensors(fn)
-
-
-if __name__ == '__main__':
-    for k, f in list(globals().items()):
-        if k.startswith('test_'):
-            f()
-            print('ok', k)

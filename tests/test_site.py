@@ -7,7 +7,15 @@ Needs `pip install -e ".[docs]"` and a Chromium (Debian: `apt-get install chromi
 one loud line and ends with status 77, which `tests/run.py` counts as "not checked here".
 """
 
-import functools, http.server, os, re, shutil, subprocess, sys, tempfile, threading, time
+import functools
+import http.server
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit

@@ -3,7 +3,10 @@
 Both kinds and an encoder with ways of its own, with `find_unused_parameters=False`: every parameter must get its gradient in every step.
 """
 
-import os, subprocess, sys, tempfile
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

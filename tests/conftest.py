@@ -1,0 +1,64 @@
+"""The environment of the tests: built-in data in a fresh cache, one thread, no window, no internet, whatever the shell says.
+
+`pytest --real-data tests/real_data.py` keeps `LESSON7_MIRROR` and `LESSON7_CACHE`: these checks are about the real data.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TESTS))
+DEAD = 'http://127.0.0.1:9'  # nothing listens there: a download fails at once
+
+
+def pytest_addoption(parser):
+    parser.addoption('--real-data', action='store_true', help='keep LESSON7_MIRROR and LESSON7_CACHE of the shell')
+
+
+def pytest_configure(config):
+    "Before anything is imported, so that child processes get it too."
+    os.environ.update(MPLBACKEND='agg', OMP_NUM_THREADS='1', PYTHONDONTWRITEBYTECODE='1')
+    root = str(TESTS.parent)
+    if root not in os.environ.get('PYTHONPATH', '').split(os.pathsep):
+        os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+    sys.path.insert(0, root)
+    if config.getoption('--real-data'):
+        return
+    for name in ('LESSON7_MIRROR', 'LESSON7_FULL', 'IN_TEST'):
+        os.environ.pop(name, None)
+    if 'LESSON7_TEST_CACHE' not in os.environ:
+        os.environ['LESSON7_TEST_CACHE'] = tempfile.mkdtemp(prefix='lesson7_tests_')
+    os.environ['LESSON7_CACHE'] = os.environ['LESSON7_TEST_CACHE']
+    for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
+        os.environ[name] = DEAD
+    os.environ['no_proxy'] = os.environ['NO_PROXY'] = '127.0.0.1,localhost'
+
+
+def pytest_unconfigure(config):
+    "The cache of this run goes, once, with the process that made it."
+    import shutil
+
+    if not hasattr(config, 'workerinput') and not config.getoption('--real-data'):
+        shutil.rmtree(os.environ.get('LESSON7_TEST_CACHE', ''), ignore_errors=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    "A copy of the files that belong to the project, for tests that change some."
+    import shutil
+    import subprocess
+
+    root, to = TESTS.parent, tmp_path / 'checkout'
+    out = subprocess.run(['git', '-C', str(root), 'ls-files', '-co', '--exclude-standard', '-z'], capture_output=True)
+    if out.returncode:
+        leave = shutil.ignore_patterns('.venv*', '_docs', '_proc', 'build', 'dist', '__pycache__', '*.egg-info')
+        return Path(shutil.copytree(root, to, ignore=leave, symlinks=True))
+    for name in filter(None, out.stdout.decode().split('\0')):
+        if (root / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, to / name)
+    return to

@@ -1,0 +1,140 @@
+"""The structure that CONTRIBUTING describes, read from the code: who may import whom, how large a module may be, what a page must have."""
+
+import ast
+import json
+import re
+
+import pytest
+from project import PACKAGE, ROOT, Notebook, code_lines, imports, module_name, notebooks
+
+NOTEBOOKS = notebooks()
+LESSON_LINES, MODULE_LINES = 450, 600
+# from the bottom to the top; a module may import from folders before its own, and inside its folder from lower numbers
+LAYERS = ['core', 'vision', 'text', 'synth', '', 'apps', 'top']
+
+
+def layer(nb: Notebook) -> str:
+    return 'top' if nb.module in ('lecture', 'all') else nb.folder
+
+
+def may_import(importer: Notebook, imported: Notebook) -> bool:
+    "Is this import allowed? `vision` and `text` do not know each other."
+    a, b = layer(importer), layer(imported)
+    if a == b:
+        return imported.number < importer.number
+    return LAYERS.index(b) < LAYERS.index(a) and {a, b} != {'vision', 'text'}
+
+
+def test_layers():
+    by_module = {nb.module: nb for nb in NOTEBOOKS}
+    bad = []
+    for nb in NOTEBOOKS:
+        for module, _ in imports(nb.module_file):
+            if module in by_module and not may_import(nb, by_module[module]):
+                bad.append(f'{nb.name} imports {by_module[module].name}')
+    assert not bad, '\n'.join(sorted(set(bad)))
+
+
+def test_layers_are_seen():
+    "The rule would notice an import that goes up, and one between lessons in the wrong order."
+    by_name = {nb.name: nb for nb in NOTEBOOKS}
+    assert not may_import(by_name['core/14_learner'], by_name['01_resnet_mnist'])
+    assert not may_import(by_name['01_resnet_mnist'], by_name['02_unet'])
+    assert may_import(by_name['02_unet'], by_name['01_resnet_mnist'])
+    assert ('core.learner', 'Learner') in imports(PACKAGE / 'unet.py')
+
+
+def test_no_private_imports():
+    bad = [
+        f'{module_name(p)} imports {m}.{n}'
+        for p in PACKAGE.rglob('*.py')
+        for m, n in imports(p)
+        if n.startswith('_') and not n.startswith('__')
+    ]
+    assert not bad, '\n'.join(bad)
+
+
+def test_no_replaced_methods():
+    "`@patch` may add a method to a class of another module, never replace one, and no module assigns to another's attributes."
+    methods, bad = {}, []
+    for nb in NOTEBOOKS:
+        for node in ast.parse(nb.module_file.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.ClassDef):
+                names = [o.name for o in node.body if isinstance(o, ast.FunctionDef)]
+            elif isinstance(node, ast.FunctionDef) and any('patch' in ast.unparse(d) for d in node.decorator_list):
+                first = node.args.args[0].annotation
+                for owner in ast.unparse(first).strip('()').split('|') if first is not None else []:
+                    key = (owner.strip().strip('\'"'), node.name)
+                    if key in methods and methods[key] != nb.name:
+                        bad.append(f'{nb.name} replaces {".".join(key)} of {methods[key]}')
+                    methods.setdefault(key, nb.name)
+                continue
+            else:
+                continue
+            methods.update({(node.name, n): nb.name for n in names})
+    assert not bad, '\n'.join(bad)
+
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
+def test_size(nb):
+    lines = sum(len(code_lines(o)) for o in nb.exported)
+    limit = MODULE_LINES if nb.folder or layer(nb) == 'top' else LESSON_LINES
+    assert lines <= limit, f'{lines} exported lines of code; at most {limit}: move what the page does not teach'
+
+
+def test_every_module_has_a_notebook():
+    made = {nb.module for nb in NOTEBOOKS}
+    there = {module_name(p) for p in PACKAGE.rglob('*.py') if p.stem not in ('__init__', '_modidx')}
+    assert there == made, f'without a notebook: {sorted(there - made)}; not exported: {sorted(made - there)}'
+
+
+def test_every_test_file_has_tests():
+    bad = [p.name for p in (ROOT / 'tests').glob('test_*.py') if not re.search(r'(?m)^def test_', p.read_text())]
+    assert not bad, f'files without a test: {bad}'
+
+
+TEST_LINE = re.compile(r'^\s*(test_\w+\(|assert\b|with expect_fail|show_fail\()', re.M)
+ABSOLUTE = re.compile(
+    r"""(?<![\w.:/~-])(?:/(?:home|root|Users|tmp|var|opt|mnt|content|private|work)/[\w.]|[A-Z]:\\\w)"""
+)
+
+
+def readable(output: dict) -> str:
+    "The text of an output: streams, plain and HTML forms, tracebacks; no images."
+    data = [v for k, v in output.get('data', {}).items() if k.startswith('text/')]
+    return '\n'.join(''.join(o) for o in (*data, output.get('text', ''), '\n'.join(output.get('traceback', []))))
+
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
+def test_page(nb):
+    "What CONTRIBUTING asks of every notebook."
+    bad = []
+    words = sum(len(re.findall(r'\w+', o)) for o in nb.sources('markdown'))
+    tests = sum(len(TEST_LINE.findall(o)) for o in nb.code)
+    defs = [n for s in nb.exported for n in ast.parse(s).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    public = [n for n in defs if not n.name.startswith('_')]
+    title = next((o.strip() for o in nb.sources('markdown')), '')
+    if not re.fullmatch(r'# [^\n]+\n\n> [^\n]+', title):
+        bad.append('the first markdown cell must be `# Title` and `> one line`, nothing else (nbdev drops the rest)')
+    if 'google.colab' not in nb.code[0]:
+        bad.append('the first cell must be the hidden one that installs the library on Colab')
+    if not any(o.strip().endswith('## Export -') for o in nb.sources('markdown')):
+        bad.append('`## Export -` is missing at the end')
+    if not 100 <= words <= 4500:
+        bad.append(f'{words} words of prose; 100 to 4500')
+    if tests < max(1, 1.5 * len(public)):
+        bad.append(f'{tests} test lines for {len(public)} exported definitions; at least 1.5 for each')
+    if any(o.get('output_type') == 'error' for o in nb.outputs):
+        bad.append('an error is stored as output')
+    size = len(json.dumps(nb.outputs)) / 1024
+    if size > 300:
+        bad.append(f'{size:.0f} KB of outputs; at most 300')
+    paths = [line.strip() for o in nb.outputs for line in readable(o).splitlines() if ABSOLUTE.search(line)]
+    if paths:
+        bad.append(f'an output shows a path of somebody\'s machine: {paths[0][:80]}')
+    if re.search(r'^[A-Z]+(?:_[A-Z]+)+$', '\n'.join(nb.sources('markdown')), re.M):
+        bad.append('a placeholder is left in the prose')
+    long = [line for o in nb.exported for line in o.splitlines() if len(line) > 120]
+    if long:
+        bad.append(f'a line of {len(long[0])} characters in an exported cell: {long[0].strip()[:60]}…')
+    assert not bad, '\n'.join(bad)
