@@ -4,22 +4,25 @@
 
 # %% auto #0
 __all__ = ['defaults', 'is_full', 'in_notebook', 'is_quiet', 'is_live', 'default_device', 'set_seed', 'get_rng', 'set_rng',
-           'preserve_rng', 'listify', 'versions']
+           'preserve_rng', 'listify', 'package_version', 'versions']
 
 # %% ../../nbs/core/00_env.ipynb #98cb9863
-from contextlib import contextmanager
-from pathlib import Path
-from types import SimpleNamespace
 import contextlib
 import importlib.metadata
 import os
 import platform
 import random
 import sys
-from fastcore.basics import patch
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import torch
+from fastcore.basics import patch
+from torch import nn
 
 # %% ../../nbs/core/00_env.ipynb #c5afcee9
 def is_full() -> bool:  # True when `LESSON7_FULL` is set to something other than 0
@@ -50,9 +53,9 @@ def is_live() -> bool:  # True where a line that changes is seen by a person
     return not in_notebook() or getattr(_shell().kernel, '_allow_stdin', True)
 
 # %% ../../nbs/core/00_env.ipynb #a6ce9695
-def _read_int(fn):
+def _read_int(path):
     try:
-        return int(Path(fn).read_text().split()[0])
+        return int(Path(path).read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return None
 
@@ -61,17 +64,19 @@ def _free_memory():
     "Bytes this process may still take: the machine's free memory, or less if a container sets a limit."
     free = 4 << 30
     try:
-        free = next(int(l.split()[1]) * 1024 for l in open('/proc/meminfo') if l.startswith('MemAvailable'))
+        lines = Path('/proc/meminfo').read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith('MemAvailable'))
     except (OSError, StopIteration):
         with contextlib.suppress(ValueError, OSError, AttributeError):
             free = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2
-    for lim, use in (
+    for limit_file, usage_file in (
         ('memory.max', 'memory.current'),
         ('memory/memory.limit_in_bytes', 'memory/memory.usage_in_bytes'),
     ):
-        l, u = _read_int(f'/sys/fs/cgroup/{lim}'), _read_int(f'/sys/fs/cgroup/{use}')
-        if l and u:
-            free = min(free, max(l - u, 0))
+        limit = _read_int(f'/sys/fs/cgroup/{limit_file}')
+        usage = _read_int(f'/sys/fs/cgroup/{usage_file}')
+        if limit and usage:
+            free = min(free, max(limit - usage, 0))
     return free
 
 # %% ../../nbs/core/00_env.ipynb #3dfafc2f
@@ -105,8 +110,8 @@ def default_device() -> torch.device:  # `defaults.device` if it is set, else th
 # %% ../../nbs/core/00_env.ipynb #166125b1
 def set_seed(
     seed: int,  # any whole number
-    deterministic: bool = False,
-):  # ask PyTorch for the ordered, slower kernels too
+    deterministic: bool = False,  # also ask PyTorch for its slower kernels whose results do not vary
+) -> None:
     "Set the random generators of Python, NumPy and PyTorch, on all devices."
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -118,34 +123,38 @@ def set_seed(
 
 # %% ../../nbs/core/00_env.ipynb #b2d8649b
 def _accel():
-    "The accelerator modules in use, by name."
-    return (
-        {'cuda': torch.cuda}
-        if torch.cuda.is_initialized()
-        else {'mps': torch.mps}
-        if torch.backends.mps.is_available()
-        else {}
-    )
+    "The name of the accelerator in use, or `None`. CUDA counts only once it is initialised."
+    if torch.cuda.is_initialized():
+        return 'cuda'
+    return 'mps' if torch.backends.mps.is_available() else None
 
 
-def get_rng() -> dict:  # `torch`, `python`, `numpy` and one entry per accelerator: byte tensors and JSON-able lists
+def get_rng() -> dict[
+    str, Any
+]:  # `torch`, `python`, `numpy` and one entry per accelerator: byte tensors and JSON-able lists
     "The state of all random generators."
-    v, ints, gauss = random.getstate()
-    nm, keys, *rest = np.random.get_state()
-    res = dict(torch=torch.get_rng_state(), python=[v, list(ints), gauss], numpy=[str(nm), keys.tolist(), *rest])
-    if 'cuda' in _accel():
+    version, ints, gauss = random.getstate()
+    name, keys, *rest = np.random.get_state()
+    res = dict(
+        torch=torch.get_rng_state(),
+        python=[version, list(ints), gauss],
+        numpy=[str(name), keys.tolist(), *rest],
+    )
+    if _accel() == 'cuda':
         res.update({f'cuda:{i}': o for i, o in enumerate(torch.cuda.get_rng_state_all())})
-    if 'mps' in _accel():
+    if _accel() == 'mps':
         res['mps'] = torch.mps.get_rng_state()
     return res
 
 # %% ../../nbs/core/00_env.ipynb #93ef12de
-def set_rng(state: dict):  # what `get_rng` returned, or what a file gave back of it
+def set_rng(
+    state: dict[str, Any],  # what `get_rng` returned, or what a file gave back of it
+) -> None:
     "Put all random generators back into a state taken by `get_rng`."
-    v, ints, gauss = state['python']
-    random.setstate((v, tuple(ints), gauss))
-    nm, keys, *rest = state['numpy']
-    np.random.set_state((nm, np.array(keys, dtype=np.uint32), *rest))
+    version, ints, gauss = state['python']
+    random.setstate((version, tuple(ints), gauss))
+    name, keys, *rest = state['numpy']
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(state['torch'].cpu())
     for k, o in state.items():
         if k.startswith('cuda:') and torch.cuda.is_available() and int(k[5:]) < torch.cuda.device_count():
@@ -155,8 +164,8 @@ def set_rng(state: dict):  # what `get_rng` returned, or what a file gave back o
 
 # %% ../../nbs/core/00_env.ipynb #2cacfcbc
 @contextmanager
-def preserve_rng():
-    "Whatever happens inside the block, the random generators are afterwards where they were before."
+def preserve_rng() -> Iterator[None]:
+    "Context manager: after the block, also after an exception, the random generators are where they were before."
     state = get_rng()
     try:
         yield
@@ -164,7 +173,9 @@ def preserve_rng():
         set_rng(state)
 
 # %% ../../nbs/core/00_env.ipynb #3cc16ee0
-def listify(o) -> list:  # `None` gives an empty list
+def listify(
+    o: Any,  # nothing, one thing, or several
+) -> list:  # `None` gives an empty list; a list is returned as it is
     "`o` as a list: nothing, one thing or several."
     if o is None:
         return []
@@ -177,27 +188,30 @@ def listify(o) -> list:  # `None` gives an empty list
 @patch
 def ls(
     self: Path,
-    n_max: int = None,  # at most so many entries
-) -> list:  # sorted paths
+    n_max: int | None = None,  # at most so many entries; `None`: all
+) -> list[Path]:  # sorted
     "The entries of this folder."
     return sorted(self.iterdir())[:n_max]
 
 # %% ../../nbs/core/00_env.ipynb #38a85839
-def _version(name):
+def package_version(
+    name: str,  # the name under which it is installed
+) -> str | None:  # `None` if it is not installed
+    "The version of an installed package, looked up without importing it."
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def versions() -> dict:  # strings and numbers, fit for JSON
+def versions() -> dict[str, Any]:  # strings and numbers, fit for JSON
     "What a result must be stored with: library versions, Python, device and number of processors."
     dev = default_device()
     name = torch.cuda.get_device_name(dev) if dev.type == 'cuda' else platform.processor() or platform.machine()
     return dict(
-        lesson7_lib=_version('lesson7_lib'),
+        lesson7_lib=package_version('lesson7_lib'),
         torch=torch.__version__,
-        torchvision=_version('torchvision'),
+        torchvision=package_version('torchvision'),
         python=platform.python_version(),
         platform=platform.system(),
         device=str(dev),

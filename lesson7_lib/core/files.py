@@ -6,29 +6,35 @@
 __all__ = ['describe_error', 'temp_beside', 'atomic_write', 'atomic_folder', 'Paths', 'show_some', 'object_array', 'list_files']
 
 # %% ../../nbs/core/01_files.ipynb #460716c3
-from contextlib import contextmanager
-from pathlib import Path
 import contextlib
 import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
 import numpy as np
+
 from .env import listify
 
 # %% ../../nbs/core/01_files.ipynb #c36e4cbc
 _hints = {
-    errno.ENOSPC: 'the disk is full: make room there',
+    errno.ENOSPC: 'the disk is full: free some space there',
     errno.EROFS: 'the folder is read-only',
-    getattr(errno, 'EDQUOT', -1): 'your quota on this disk is used up: make room there',
-    errno.EACCES: 'we may not write in this folder',
-    errno.EPERM: 'we may not write in this folder',
+    getattr(errno, 'EDQUOT', -1): 'your quota on this disk is used up: free some space there',
+    errno.EACCES: 'there is no permission to write in this folder',
+    errno.EPERM: 'there is no permission to write in this folder',
 }
 
 
 @contextmanager
-def describe_error(path):  # what is being written
-    "Errors from a full disk or a read-only folder, inside the block, say what could not be written, why, and what to do."
+def describe_error(
+    path: str | os.PathLike,  # what is being written
+) -> Iterator[None]:
+    "Context manager: an error of a full disk or read-only folder says what could not be written, and what to do."
     try:
         yield
     except OSError as e:
@@ -36,14 +42,16 @@ def describe_error(path):  # what is being written
             raise
         new = type(e)(
             e.errno,
-            f"Cannot write '{path}': {_hints[e.errno]}, or give another place (`path=`, `model_dir=`, or LESSON7_CACHE "
-            "for data). What was there before is untouched",
+            f"Cannot write '{path}': {_hints[e.errno]}, or choose another folder (`path=`, `model_dir=`, "
+            "or LESSON7_CACHE for data). What was there before is unchanged",
         )
         new.describe_error = True
         raise new from e
 
 # %% ../../nbs/core/01_files.ipynb #bf95782c
-def temp_beside(path) -> Path:  # the neighbour's path; nothing is made
+def temp_beside(
+    path: str | os.PathLike,  # a file or folder
+) -> Path:  # in the same folder; nothing is created
     "A hidden name beside `path` that no other process will use."
     path = Path(path)
     return path.with_name(f'.{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
@@ -51,16 +59,17 @@ def temp_beside(path) -> Path:  # the neighbour's path; nothing is made
 
 @contextmanager
 def atomic_write(
-    path,  # the file to write; its folder is made if it is missing
-    mode: str = 'wb',
-):  # as in `open`: 'wb' or 'w'
-    "Open a temporary neighbour of `path` for writing, which takes its place only once it is complete and on the disk."
+    path: str | os.PathLike,  # the file to write; its folder is created if it is missing
+    mode: str = 'wb',  # as in `open`: 'wb', or 'w' for UTF-8 text
+) -> Iterator[IO[Any]]:  # the open temporary file
+    "Context manager: write a temporary file that takes the place of `path` only once it is complete and on the disk."
     path = Path(os.path.realpath(path))
     tmp = temp_beside(path)
     try:
         with describe_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(tmp, mode, **({} if 'b' in mode else dict(encoding='utf-8', newline=''))) as f:
+            text_options = {} if 'b' in mode else dict(encoding='utf-8', newline='')
+            with open(tmp, mode, **text_options) as f:
                 yield f
                 f.flush()
                 os.fsync(f.fileno())
@@ -71,9 +80,12 @@ def atomic_write(
 
 # %% ../../nbs/core/01_files.ipynb #eb36ed98
 @contextmanager
-def atomic_folder(path):  # the folder to fill; it may be missing or empty
-    "Fill a temporary folder beside `path`, which takes its name only if nothing went wrong. Raises `FileExistsError` where there is one."
-    path, tmp = Path(path), temp_beside(path)
+def atomic_folder(
+    path: str | os.PathLike,  # the folder to fill; it may be missing or empty
+) -> Iterator[Path]:  # the temporary folder
+    "Context manager: fill a temporary folder that takes the name `path` at the end; else `FileExistsError`."
+    path = Path(path)
+    tmp = temp_beside(path)
     try:
         with describe_error(path):
             tmp.mkdir(parents=True)
@@ -82,7 +94,7 @@ def atomic_folder(path):  # the folder to fill; it may be missing or empty
                 path.rmdir()
             if path.exists():
                 raise FileExistsError(
-                    errno.EEXIST, f"'{path}' is there and is left as it is: move it away, or give another name"
+                    errno.EEXIST, f"'{path}' exists and is left as it is: move it away, or choose another name"
                 )
             os.rename(tmp, path)
     finally:
@@ -90,36 +102,38 @@ def atomic_folder(path):  # the folder to fill; it may be missing or empty
 
 # %% ../../nbs/core/01_files.ipynb #ad008022
 class Paths:
-    "Many file paths in little memory: an integer gives a `Path`, any other index a smaller `Paths`"
+    "Many file paths in little memory: an integer gives a `Path`, any other index a smaller `Paths`."
 
     def __init__(
         self,
-        folders,  # folder names, each once
-        fi,  # for each file the index of its folder
-        names,  # for each file its own name, as bytes
+        folders: Iterable[str | os.PathLike],  # folder names, each once
+        fi: Sequence[int] | np.ndarray,  # for each file the index of its folder
+        names: Sequence[bytes] | np.ndarray,  # for each file its own name, as bytes
     ):
-        self.folders, self.fi, self.names = (
-            [str(o) for o in folders],
-            np.asarray(fi, dtype=np.int32),
-            np.asarray(names, dtype=bytes),
-        )
+        self.folders = [str(o) for o in folders]
+        self.fi = np.asarray(fi, dtype=np.int32)
+        self.names = np.asarray(names, dtype=bytes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.fi)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Path]:
         return (self[i] for i in range(len(self)))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return object_array(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return show_some(self)
 
-    def fname(self, i):
+    def fname(
+        self,
+        i: int,  # index of a file
+    ) -> str:  # its folder and name
+        "One path as text, which is cheaper than a `Path`."
         return os.path.join(self.folders[self.fi[i]], os.fsdecode(bytes(self.names[i])))
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: Any) -> 'Path | Paths':
         if isinstance(i, (int, np.integer)):
             return Path(self.fname(i))
         i = i if isinstance(i, slice) else np.asarray(i)
@@ -127,18 +141,18 @@ class Paths:
 
 # %% ../../nbs/core/01_files.ipynb #20c2f85b
 def show_some(
-    items,  # anything with a length and integer indices
-    n_max=5,  # how many to show
-) -> str:
-    "The first `n_max` items in brackets, and dots if there are more"
+    items: Sequence,  # anything with a length and integer indices
+    n_max: int = 5,  # how many to show
+) -> str:  # as in `[a, b, c, d, e]...`
+    "The first `n_max` items in brackets, and dots if there are more."
     some = ', '.join(repr(items[i]) for i in range(min(n_max, len(items))))
     return f'[{some}]' + ('...' if len(items) > n_max else '')
 
 
 def object_array(
-    items,  # any iterable
-) -> np.ndarray:
-    "A one-dimensional numpy array with the Python objects of `items`"
+    items: Iterable,  # any Python objects
+) -> np.ndarray:  # of dtype object
+    "A one-dimensional NumPy array with the Python objects of `items`."
     items = list(items)
     res = np.empty(len(items), dtype=object)
     for i, o in enumerate(items):
@@ -146,67 +160,78 @@ def object_array(
     return res
 
 # %% ../../nbs/core/01_files.ipynb #7a66f760
-def _scan(d, exts, seen):
-    "The sorted sub-folders and file names of one folder"
-    ds, fs = [], []
-    with os.scandir(d) as it:
-        for e in it:
-            if e.name.startswith('.'):
+def _scan(folder, endings):
+    "The sorted sub-folders, linked sub-folders and file names of one folder, hidden ones left out."
+    folders, links, files = [], [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith('.'):
                 continue
-            if e.is_dir():
-                if e.is_symlink() and os.path.realpath(e.path) in seen:
-                    continue
-                ds.append(e.name)
-            elif exts is None or e.name.lower().endswith(exts):
-                fs.append(e.name)
-    return sorted(ds), sorted(fs)
+            if entry.is_dir():
+                (links if entry.is_symlink() else folders).append(entry.name)
+            elif endings is None or entry.name.lower().endswith(endings):
+                files.append(entry.name)
+    return sorted(folders), sorted(links), sorted(files)
+
+
+def _walk(root, endings, recurse, include, exclude, exclude_anywhere):
+    "Each real folder below `root` once: `[(folder, file names)]`, sorted, what only links reach at the end."
+    found, todo, links, seen = [], [root], [], set()
+    while todo or links:
+        folder = todo.pop() if todo else links.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        subs, linked, files = _scan(folder, endings)
+        if folder == root and include is not None:
+            _check_named(subs + linked, include, root)
+            subs, linked = [[o for o in include if o in names] for names in (subs, linked)]
+            files = []
+        skip = {*exclude_anywhere, *(exclude if folder == root else ())}
+        if files:
+            found.append((folder, files))
+        if recurse:
+            todo += [os.path.join(folder, o) for o in reversed(subs) if o not in skip]
+            links += [os.path.join(folder, o) for o in linked if o not in skip]
+    return found
 
 # %% ../../nbs/core/01_files.ipynb #e20b36af
 def list_files(
-    path,  # the folder to begin with
-    extensions=None,  # endings to take, such as ('.png', '.jpg'); None takes every file
-    recurse=True,  # also the folders inside?
-    include=None,  # take only these folders of the first level
-    exclude=None,  # leave out these folders of the first level
-) -> Paths:
-    "All files under `path`, sorted, hidden ones left out; raises `FileNotFoundError` where there is no such folder"
-    root, exts = str(path), None if extensions is None else tuple(str(o).lower() for o in listify(extensions))
-    if not os.path.isdir(root):
+    path: str | os.PathLike,  # the folder to begin with
+    extensions: str | Iterable[str] | None = None,  # endings to take, such as ('.png', '.jpg'); `None`: every file
+    recurse: bool = True,  # also list the folders inside?
+    include: str | Iterable[str] | None = None,  # take only these folders of the first level, and no files there
+    exclude: str | Iterable[str] | None = None,  # leave out these folders of the first level
+    exclude_anywhere: str | Iterable[str] | None = None,  # leave out folders of these names at every level
+) -> Paths:  # sorted within each folder; hidden files are left out
+    "All files under `path`, each real folder once. Raises `FileNotFoundError`, or `ValueError` for a wrong `include`."
+    if not os.path.isdir(path):
         raise FileNotFoundError(_no_folder(Path(path)))
-    folders, names, todo, seen = [], [], [root], set()
-    while todo:
-        d = todo.pop()
-        seen.add(os.path.realpath(d))
-        ds, fs = _scan(d, exts, seen)
-        if d == root and include is not None:
-            ds, fs = _keep_named(ds, listify(include), path), []
-        if d == root and exclude is not None:
-            ds = [o for o in ds if o not in listify(exclude)]
-        if fs:
-            folders.append(d)
-            names.append(np.array([os.fsencode(o) for o in fs]))
-        if recurse:
-            todo += [os.path.join(d, o) for o in reversed(ds)]
-    fi = np.repeat(np.arange(len(folders)), [len(o) for o in names])
-    return Paths(folders, fi, np.concatenate(names) if names else [])
+    endings = None if extensions is None else tuple(str(o).lower() for o in listify(extensions))
+    include = None if include is None else [str(o) for o in listify(include)]
+    skip_top, skip = [[str(o) for o in listify(names)] for names in (exclude, exclude_anywhere)]
+    found = _walk(str(path), endings, recurse, include, skip_top, skip)
+    names = [np.array([os.fsencode(o) for o in files]) for _, files in found]
+    fi = np.repeat(np.arange(len(found)), [len(o) for o in names])
+    return Paths([folder for folder, _ in found], fi, np.concatenate(names) if names else [])
 
 # %% ../../nbs/core/01_files.ipynb #a8587afe
-def _ls(p, n=8):
-    return sorted(o.name for o in p.iterdir() if not o.name.startswith('.'))[:n] if p.is_dir() else []
+def _names_in(folder, n=8):
+    return sorted(o.name for o in folder.iterdir() if not o.name.startswith('.'))[:n] if folder.is_dir() else []
 
 
-def _no_folder(p):
-    "What to say when folder `p` does not exist"
-    what = 'is a file, not a folder' if p.is_file() else 'does not exist'
+def _no_folder(path):
+    "What to say when the folder `path` does not exist."
+    what = 'is a file, not a folder' if path.is_file() else 'does not exist'
     return (
-        f"'{p}' {what}. In '{p.parent}' there is: {_ls(p.parent) or 'nothing'}. "
+        f"'{path}' {what}. '{path.parent}' holds: {_names_in(path.parent) or 'nothing'}. "
         "Check the spelling, or fetch the data first with `untar_data`."
     )
 
 
-def _keep_named(ds, include, path):
-    "The folders `ds` named in `include`, in that order; every name has to exist"
+def _check_named(folders, include, path):
+    "Every name in `include` has to be one of `folders`."
     for o in include:
-        if str(o) not in ds:
-            raise ValueError(f"include={include}: there is no folder '{o}' in '{path}', only {ds[:10]}.")
-    return [str(o) for o in include]
+        if o not in folders:
+            raise ValueError(f"include={include}: there is no folder '{o}' in '{path}', only {folders[:10]}.")

@@ -6,61 +6,76 @@
 __all__ = ['ParallelError', 'parallel']
 
 # %% ../../nbs/core/03_parallel.ipynb #6786a5b4
-from multiprocessing.connection import wait
 import contextlib
 import multiprocessing as mp
+import os
 import pickle
 import random
 import signal
+import sys
+import threading
 import traceback
 import warnings
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
+from typing import Any
+
 import numpy as np
 import torch
+
 from .env import defaults, preserve_rng
 from .progress import progress
 
 # %% ../../nbs/core/03_parallel.ipynb #37577485
 class ParallelError(RuntimeError):
-    "What `parallel` raises: says which `item`, at which `index`, could not be done."
+    "What `parallel` raises: says which `item`, at which `index`, failed."
 
-    def __init__(self, item, index, why):
+    def __init__(
+        self,
+        item: Any,  # the item on which the function failed
+        index: int,  # its index
+        why: str,  # what happened
+    ):
         super().__init__(f'item {index} ({str(item)[:200]}): {why}')
-        self.item, self.index = item, index
+        self.item = item
+        self.index = index
 
 
-def _call(func, items, i, base):
-    "`func(items[i], i)` with random generators of its own."
+def _call(func, item, i, base):
+    "`func(item, i)` with random generators of its own."
     random.seed(base + i)
     np.random.seed((base + i) % 2**32)
     torch.default_generator.manual_seed(base + i)
-    return func(items[i], i)
+    return func(item, i)
 
 # %% ../../nbs/core/03_parallel.ipynb #b7501ab1
 def _work(conn, others, func, items, base):
+    "The loop of a worker process. `items` is `None` if each item is sent with its index."
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for c in others:
         c.close()
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, OSError):
-        while i := conn.recv_bytes():
+        while (i := conn.recv()) is not None:
+            item = conn.recv() if items is None else items[i]
             try:
-                msg = pickle.dumps((True, _call(func, items, int(i), base)))
+                answer = pickle.dumps((True, _call(func, item, i, base)))
             except Exception as e:
-                msg = pickle.dumps((False, (f'{type(e).__name__}: {e}', traceback.format_exc())))
-            conn.send_bytes(msg)
+                answer = pickle.dumps((False, (f'{type(e).__name__}: {e}', traceback.format_exc())))
+            conn.send_bytes(answer)
 
 # %% ../../nbs/core/03_parallel.ipynb #45e38275
-def _start(ctx, n, args):
+def _start(ctx, n, func, items, base):
     "Start `n` workers; returns {connection: process}."
-    procs = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', DeprecationWarning)
-        for _ in range(n):
-            here, there = ctx.Pipe()
-            others = [here, *procs] if ctx.get_start_method() == 'fork' else []
-            procs[here] = ctx.Process(target=_work, args=(there, others, *args), daemon=True)
-            procs[here].start()
-            there.close()
+    procs, fork = {}, ctx.get_start_method() == 'fork'
+    for _ in range(n):
+        here, there = ctx.Pipe()
+        # a forked worker inherits the other pipes' ends, which would keep them open after this process has died
+        others = [here, *procs] if fork else []
+        args = (there, others, func, items if fork else None, base)
+        procs[here] = ctx.Process(target=_work, args=args, daemon=True)
+        procs[here].start()
+        there.close()
     return procs
 
 
@@ -75,36 +90,49 @@ def _stop(procs, at_once):
             p.kill()
             p.join()
 
+
+def _send(conn, i, item, with_item):
+    "Send index `i`, and the item if the worker has not got it. A dead worker is noticed when its answer is read."
+    with contextlib.suppress(OSError):
+        data = pickle.dumps(item) if with_item else None  # pickled first: an index is never sent without its item
+        conn.send(i)
+        if with_item:
+            conn.send_bytes(data)
+
 # %% ../../nbs/core/03_parallel.ipynb #e2bea4fd
 def _in_processes(ctx, func, items, n, base):
     "Yields `(index, result)` as they are finished in `n` processes."
     todo, busy, done = iter(range(len(items))), {}, False
-    procs = _start(ctx, n, (func, items, base))
+    with_item = ctx.get_start_method() != 'fork'
+    procs = _start(ctx, n, func, items, base)
 
-    def give(c):
+    def next_item(conn):
         i = next(todo, None)
-        with contextlib.suppress(OSError):
-            c.send_bytes(b'' if i is None else str(i).encode())
-        if i is not None:
-            busy[c] = i
+        if i is None:
+            return _send(conn, None, None, False)
+        busy[conn] = i
+        try:
+            _send(conn, i, items[i], with_item)
+        except (pickle.PicklingError, TypeError, AttributeError) as e:
+            raise ParallelError(items[i], i, f'it cannot be sent to a worker process ({e})') from e
 
     try:
-        for c in procs:
-            give(c)
+        for conn in procs:
+            next_item(conn)
         while busy:
-            for c in wait(list(busy)):
-                i = busy.pop(c)
-                yield i, _answer(c, procs[c], items[i], i)
-                give(c)
+            for conn in wait(list(busy)):
+                i = busy.pop(conn)
+                yield i, _answer(conn, procs[conn], items[i], i)
+                next_item(conn)
         done = True
     finally:
         _stop(procs, at_once=not done)
 
 # %% ../../nbs/core/03_parallel.ipynb #a862bc49
-def _answer(c, proc, item, i):
-    "What the worker at the other end of `c` has to say about item `i`."
+def _answer(conn, proc, item, i):
+    "What the worker at the other end of `conn` returned for item `i`."
     try:
-        ok, res = pickle.loads(c.recv_bytes())
+        ok, res = pickle.loads(conn.recv_bytes())
     except (EOFError, OSError):
         proc.join(2)
         code = proc.exitcode
@@ -122,25 +150,69 @@ def _in_loop(func, items, base):
     with preserve_rng():
         for i, o in enumerate(items):
             try:
-                res = _call(func, items, i, base)
+                res = _call(func, o, i, base)
             except Exception as e:
                 raise ParallelError(o, i, f'the function failed with {type(e).__name__}: {e}') from e
             yield i, res
 
 # %% ../../nbs/core/03_parallel.ipynb #261993ef
+def _has_other_threads():
+    "Does this process have threads besides the calling one? `True` also where that cannot be known."
+    if threading.active_count() > 1:
+        return True
+    try:
+        return len(os.listdir('/proc/self/task')) > 1
+    except OSError:
+        return True
+
+
+def _can_be_sent(func, item):
+    "Can a new process import `func` and get `item`? Not if either is defined in a notebook or in the script itself."
+    try:
+        return b'__main__' not in pickle.dumps((func, item))
+    except Exception:  # whatever a class's own pickling raises
+        return False
+
+
+def _start_method(func, item):
+    "'fork' or 'spawn', whichever is safe, or `None` if neither is."
+    if 'fork' in mp.get_all_start_methods() and not _has_other_threads():
+        return 'fork'
+    return 'spawn' if _can_be_sent(func, item) else None
+
+# %% ../../nbs/core/03_parallel.ipynb #d5dc41be
+_no_process = (
+    "parallel: {name} is defined in a notebook or script, or cannot be pickled, and this process has several threads. "
+    "It can't be run in other processes safely, so the items are done one after the other. To use {n} processes, put "
+    "the function into a module (a .py file) and import it"
+)
+
+
 def parallel(
-    func,  # called as `func(item, index)`
-    arr,  # the items
-    max_workers: int = None,  # processes; `None`: `defaults.cpus`; less than 2: a plain loop
-    leave: bool = False,  # keep the progress bar?
-) -> list:  # results in the order of `arr`, or `None` if all of them are `None`
+    func: Callable[[Any, int], Any],  # called as `func(item, index)`
+    arr: Iterable,  # the items
+    max_workers: int | None = None,  # number of processes; `None`: `defaults.cpus`; less than 2: a plain loop
+    leave: bool = False,  # leave the progress bar on the screen?
+) -> list | None:  # results in the order of `arr`, or `None` if all of them are `None`
     "Call `func` on all items in several processes. Raises `ParallelError` naming the item that failed."
-    items, fork = list(arr), 'fork' in mp.get_all_start_methods()
+    if getattr(mp.current_process(), '_inheriting', False):  # set while a process is being started
+        raise RuntimeError(
+            "parallel: call it under `if __name__ == '__main__':`, since each worker imports this script"
+        )
+    items = list(arr)
     n = min(defaults.cpus if max_workers is None else max_workers, len(items))
-    base, ctx = random.getrandbits(31), mp.get_context('fork' if fork else 'spawn')
-    if mp.current_process().daemon or (not fork and getattr(func, '__module__', '__main__') == '__main__'):
-        n = 1
-    it = _in_loop(func, items, base) if n < 2 else _in_processes(ctx, func, items, n, base)
-    res = dict(progress(it, total=len(items), leave=leave))
-    if any(o is not None for o in res.values()):
-        return [res[i] for i in range(len(items))]
+    base = random.getrandbits(31)
+    method = None
+    if n >= 2 and not mp.current_process().daemon:
+        method = _start_method(func, items[0])
+        if method is None:
+            name = getattr(func, '__qualname__', type(func).__qualname__)
+            warnings.warn(_no_process.format(name=name, n=n), stacklevel=2)
+    if method is None:
+        results = _in_loop(func, items, base)
+    else:
+        results = _in_processes(mp.get_context(method), func, items, n, base)
+    res = dict(progress(results, total=len(items), leave=leave))
+    if all(o is None for o in res.values()):
+        return None
+    return [res[i] for i in range(len(items))]

@@ -9,45 +9,57 @@ __all__ = ['progress']
 import shutil
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from fastcore.basics import patch
+
 from .env import defaults, in_notebook, is_live
 
 # %% ../../nbs/core/02_progress.ipynb #06172b75
 def _hms(secs):
-    return (
-        f'{secs // 3600}:{secs // 60 % 60:02d}:{secs % 60:02d}' if secs >= 3600 else f'{secs // 60:02d}:{secs % 60:02d}'
-    )
+    minutes = f'{secs // 60 % 60:02d}:{secs % 60:02d}'
+    return f'{secs // 3600}:{minutes}' if secs >= 3600 else minutes
 
 
 def _bar(n, total, secs, desc='', comment='', width=24):
     "One line of progress: `n` of `total` things done in `secs` seconds."
-    head, tail = f'{desc}: ' if desc else '', f' {comment}' if comment else ''
+    head = f'{desc}: ' if desc else ''
+    tail = f' {comment}' if comment else ''
     if not total:
         return f'{head}{n} [{_hms(int(secs))}]{tail}'
-    k, left = min(width, width * n // total), _hms(int(secs / n * max(total - n, 0))) if n else '?'
-    return f"{head}{'█' * k}{'·' * (width - k)} {n}/{total} [{_hms(int(secs))}<{left}]{tail}"
+    full = min(width, width * n // total)
+    left = _hms(int(secs / n * max(total - n, 0))) if n else '?'
+    return f"{head}{'█' * full}{'·' * (width - full)} {n}/{total} [{_hms(int(secs))}<{left}]{tail}"
 
 # %% ../../nbs/core/02_progress.ipynb #5c01c17d
 class progress:
-    "Walk through `iterable`, showing one line of progress where somebody is watching."
+    "Iterate over `iterable`, showing one line of progress where somebody is watching."
 
     def __init__(
         self,
-        iterable,  # anything that can be walked through
-        total: int = None,  # how many there will be, if `iterable` cannot tell
+        iterable: Iterable,  # anything that can be iterated over
+        total: int | None = None,  # how many items there will be, if `iterable` has no length
         desc: str = '',  # a word in front of the bar
-        leave: bool = False,
-    ):  # keep the last line?
-        self.it, self.desc, self.leave, self.comment = iterable, desc, leave, ''
+        leave: bool = False,  # leave the last line on the screen?
+    ):
+        self.it = iterable
+        self.desc = desc
+        self.leave = leave
+        self.comment = ''  # may be set during the loop
         self.total = len(iterable) if total is None and hasattr(iterable, '__len__') else total
         self.live = is_live() if defaults.progress is None else defaults.progress
-        self.n, self.shown, self.handle = 0, '', None
+        self.n = 0
+        self.shown = ''  # the line on the screen
+        self.handle = None  # the display of a notebook
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.total or 0
 
-    def __iter__(self):
-        self.n, self.start, self.last = 0, time.time(), 0.0
+    def __iter__(self) -> Iterator[Any]:
+        self.n = 0
+        self.start = time.time()
+        self.last = 0.0
         if not self.live:
             return (yield from self.it)
         try:
@@ -61,14 +73,14 @@ class progress:
 
 # %% ../../nbs/core/02_progress.ipynb #9711127e
 @patch
-def show(self: progress):
-    "Draw the line anew."
+def show(self: progress) -> None:
+    "Draw the line again."
     self.last = time.time()
     self.write(_bar(self.n, self.total, self.last - self.start, self.desc, self.comment))
 
 
 @patch
-def close(self: progress):
+def close(self: progress) -> None:
     "Erase the line, or leave its last state if `leave`."
     if self.leave:
         self.show()
@@ -79,7 +91,10 @@ def close(self: progress):
 
 # %% ../../nbs/core/02_progress.ipynb #d23b48e9
 @patch
-def write(self: progress, line: str):  # what the line shall say
+def write(
+    self: progress,
+    line: str,  # the new text
+) -> None:
     "Replace the line on the screen."
     if in_notebook():
         from IPython.display import display

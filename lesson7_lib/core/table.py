@@ -6,79 +6,111 @@
 __all__ = ['show_value', 'Table', 'to_markdown', 'to_html']
 
 # %% ../../nbs/core/05_table.ipynb #20cc4edb
-from html import escape
 import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
 
 # %% ../../nbs/core/05_table.ipynb #2807bbfa
 def show_value(
-    value,  # number, or None
-    unit='',  # '%': a fraction shown as per cent; otherwise the unit is put behind
-    spread=None,  # standard deviation in the same unit, or None
-):  # text
-    "A figure as text, with its spread."
+    value: float | None,  # `None` gives an empty text
+    unit: str = '',  # '%': a fraction shown as per cent; any other unit is put behind the number
+    std: float | None = None,  # standard deviation in the same unit; `None`: not shown
+) -> str:  # such as '99.54 ± 0.03 %'
+    "A number as text, with its standard deviation and unit."
     if value is None:
         return ''
-    num = (lambda o: f'{o * 100:.2f}') if unit == '%' else (lambda o: f'{o:.4g}' if abs(o) < 10000 else f'{o:,.0f}')
-    return num(value) + (f' ± {num(spread)}' if spread is not None else '') + (f' {unit}' if unit else '')
+
+    def number(o):
+        if unit == '%':
+            return f'{o * 100:.2f}'
+        return f'{o:.4g}' if abs(o) < 10000 else f'{o:,.0f}'
+
+    return number(value) + (f' ± {number(std)}' if std is not None else '') + (f' {unit}' if unit else '')
 
 # %% ../../nbs/core/05_table.ipynb #6190ad03
+_number = re.compile(r'([-+]?([\d.,:]+(e[-+]?\d+)?|nan|inf)( ?±.*)?( ?[%×s])?)?$')
+
+
 class Table:
-    "Rows of text under a head, shown as markdown, plain text or HTML."
+    "Rows of text under column titles, shown as plain text, markdown or HTML."
 
     def __init__(
         self,
-        head,  # list of column titles
-        rows,  # list of lists of text
-        empty='',  # what to say when there are no rows
+        head: Sequence[str],  # column titles
+        rows: Iterable[Sequence[Any]],  # cells of each row, as many as titles; `None` gives an empty cell
+        empty: str = '',  # what to say when there are no rows
+        caption: str = '',  # heading of the HTML table
+        drop_empty: bool = True,  # leave out columns without any text?
     ):
-        keep = [i for i, _ in enumerate(head) if any(r[i] for r in rows)]
-        self.head, self.empty = [head[i] for i in keep], empty
-        self.rows = [[str(r[i]) for i in keep] for r in rows]
-        num = re.compile(r'([-+]?[\d.,]+(e[-+]?\d+)?( ?±.*)?( ?[%×s])?)?$')
-        self.right = [all(num.match(r[j]) for r in self.rows) for j, _ in enumerate(keep)]
+        cells = [['' if o is None else str(o) for o in row] for row in rows]
+        shown = [i for i, _ in enumerate(head) if not drop_empty or any(row[i] for row in cells)]
+        self.head = [str(head[i]) for i in shown]
+        self.rows = [[row[i] for i in shown] for row in cells]
+        self.right = [all(_number.match(row[j]) for row in self.rows) for j, _ in enumerate(shown)]
+        self.empty = empty
+        self.caption = caption
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __repr__(self):
-        if not self.rows:
+    def __repr__(self) -> str:
+        if not self.rows and (self.empty or not self.head):
             return self.empty
-        wide = [max(map(len, o)) for o in zip(self.head, *self.rows)]
-        line = lambda r: '  '.join(
-            o.rjust(w) if right else o.ljust(w) for o, w, right in zip(r, wide, self.right)
-        ).rstrip()
-        return '\n'.join([line(self.head), '  '.join('-' * w for w in wide), *map(line, self.rows)])
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+
+        def line(row):
+            cells = zip(row, widths, self.right, strict=True)
+            return '  '.join(o.rjust(w) if right else o.ljust(w) for o, w, right in cells).rstrip()
+
+        return '\n'.join([line(self.head), '  '.join('-' * w for w in widths), *map(line, self.rows)])
+
+    def _repr_markdown_(self) -> str:
+        return to_markdown(self)
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
 # %% ../../nbs/core/05_table.ipynb #d9a5e197
-def _md(o):
-    return o.replace('|', '\\|')
+def _escape_markdown(text):
+    return text.replace('&', '&amp;').replace('<', '&lt;').replace('|', '\\|').replace('\n', '<br>')
 
 
 def to_markdown(
-    table,  # a Table
-):  # markdown text
+    table: Table,  # the table to show
+) -> str:  # markdown, one line a row
     "The table in markdown."
-    if not table.rows:
+    if not table.rows and (table.empty or not table.head):
         return f'*{table.empty}*' if table.empty else ''
-    row = lambda cells: '| ' + ' | '.join(map(_md, cells)) + ' |'
-    return '\n'.join(
-        [row(table.head), '|' + '|'.join('---:' if o else '---' for o in table.right) + '|', *map(row, table.rows)]
-    )
+
+    def line(cells):
+        return '| ' + ' | '.join(map(_escape_markdown, cells)) + ' |'
+
+    rule = '|' + '|'.join('---:' if right else '---' for right in table.right) + '|'
+    return '\n'.join([line(table.head), rule, *map(line, table.rows)])
 
 
 def to_html(
-    table,  # a Table
-    caption='',  # heading of the table
-):  # HTML text
+    table: Table,  # the table to show
+    caption: str = '',  # heading of the table; empty: the table's own
+) -> str:  # HTML; cells of numeric columns have the class `num` and are right-aligned
     "The table in HTML, with scopes for screen readers."
-    if not table.rows:
+    if not table.rows and (table.empty or not table.head):
         return f'<p>{escape(table.empty)}</p>'
-    cls = lambda i: ' class="num"' if table.right[i] else ''
-    head = ''.join(f'<th scope="col"{cls(i)}>{escape(o)}</th>' for i, o in enumerate(table.head))
-    cell = lambda i, o: f'<th scope="row">{escape(o)}</th>' if i == 0 else f'<td{cls(i)}>{escape(o)}</td>'
-    rows = '\n'.join('<tr>' + ''.join(cell(i, o) for i, o in enumerate(r)) + '</tr>' for r in table.rows)
+
+    def cell(tag, j, text, scope=''):
+        number = ' class="num" style="text-align:right"' if table.right[j] else ''
+        return f'<{tag}{scope}{number}>{escape(text)}</{tag}>'
+
+    head = ''.join(cell('th', j, o, ' scope="col"') for j, o in enumerate(table.head))
+    rows = [
+        '<tr>'
+        + cell('th', 0, row[0], ' scope="row"')
+        + ''.join(cell('td', j, o) for j, o in enumerate(row) if j)
+        + '</tr>'
+        for row in table.rows
+    ]
+    caption = caption or table.caption
     caption = f'<caption>{escape(caption)}</caption>' if caption else ''
-    return f'<table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>'
-
-
-Table._repr_markdown_, Table._repr_html_ = to_markdown, None
+    body = '\n'.join(rows)
+    return f'<table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'

@@ -6,9 +6,12 @@
 __all__ = ['street_codes', 'draw_street', 'make_streets']
 
 # %% ../../nbs/synth/03_streets.ipynb #258cee06
-from fastcore.basics import patch
-import PIL.Image
+from pathlib import Path
+
 import numpy as np
+import PIL.Image
+from fastcore.basics import patch
+
 from ..core.progress import progress
 from .registry import Dice, smooth_field, synth_set
 
@@ -484,10 +487,10 @@ def _photo(st):
 
 
 def draw_street(
-    seed,  # a number, or a list of them
-    size=(120, 160),  # height and width in pixels, 32 or more
-) -> tuple:  # picture uint8 [h,w,3], mask uint8 [h,w] with the numbers of `street_codes`
-    "Draw one street, and say what each of its pixels is."
+    seed: int | list[int],  # a number, or several
+    size: tuple[int, int] = (120, 160),  # height and width in pixels, 32 or more
+) -> tuple[np.ndarray, np.ndarray]:  # image uint8 [h,w,3], mask uint8 [h,w] with the numbers of `street_codes`
+    "Draw one street, and say what each of its pixels is. Raises `ValueError`."
     if min(size) < 32:
         raise ValueError(f'a street needs 32 pixels or more in height and width, not {tuple(size)}')
     d = Dice(seed)
@@ -502,14 +505,14 @@ def draw_street(
 # %% ../../nbs/synth/03_streets.ipynb #0db177cc
 @synth_set('streets')
 def make_streets(
-    dest,  # the folder to make
-    n_train: int = 300,  # pictures in `train`, their masks in `trainannot`
+    dest: Path,  # the folder to fill
+    n_train: int = 300,  # images in `train`, their masks in `trainannot`
     n_valid: int = 100,  # in `val` and `valannot`
     n_test: int = 60,  # in `test` and `testannot`
-    size=(120, 160),  # height and width in pixels; one number is the height, at 4:3
-    seed: int = 42,
-):  # the same seed gives the same pictures
-    "Write a data set of streets in the layout of the lecture's CamVid: pictures, masks of class numbers, `codes.txt`."
+    size: int | tuple[int, int] = (120, 160),  # height and width in pixels; one number is the height, at 4:3
+    seed: int = 42,  # the same seed gives the same images
+) -> None:
+    "Write a data set in the layout of the lecture's CamVid: images, masks of class numbers, `codes.txt`."
     size = (size, size * 4 // 3) if isinstance(size, int) else size
     (dest / 'codes.txt').write_text(''.join(f'{o}\n' for o in street_codes), encoding='utf-8')
     for part, (name, n) in enumerate(dict(train=n_train, val=n_valid, test=n_test).items()):

@@ -9,12 +9,16 @@ __all__ = ['UNK', 'PAD', 'BOS', 'FLD', 'TK_MAJ', 'TK_UP', 'TK_REP', 'TK_WREP', '
            'Vocab']
 
 # %% ../../nbs/text/00_tokens.ipynb #b279237d
-from collections import Counter
-from pathlib import Path
 import html
 import json
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 from fastcore.basics import patch
+
 from ..core.env import listify
 from ..core.files import atomic_write
 from ..core.parallel import parallel
@@ -26,24 +30,24 @@ UNK, PAD, BOS, FLD, TK_MAJ, TK_UP, TK_REP, TK_WREP = text_spec_tok = (
 
 # %% ../../nbs/text/00_tokens.ipynb #d0e60a57
 def fix_html(
-    t,  # a text
-):  # the text
-    "Characters instead of HTML's names for them, also of names that lost their `&`; `<br />` is the end of a line."
+    t: str,  # a text
+) -> str:  # the text, with characters in place of their names
+    "Replace HTML's names of characters, also those that lost their `&`, and `<br />`, which ends a line."
     t = re.sub(r'(?<!&)(#\d+;|\b(?:amp|quot|nbsp|lt|gt);)', r'&\1', re.sub(r'<br\s*/?>', '\n', t))
     return html.unescape(t).replace('\xa0', ' ')
 
 
 def replace_rep(
-    t,  # a text
-):  # the text
-    "A character that stands four times or more in a row becomes `xxrep`, the number, and the character once."
+    t: str,  # a text
+) -> str:  # the text, with repeated characters shortened
+    "Replace a character that stands four times or more in a row by `xxrep`, the number, and the character once."
     return re.sub(r'(\S)(\1{3,})', lambda m: f' {TK_REP} {len(m[2]) + 1} {m[1]} ', t)
 
 # %% ../../nbs/text/00_tokens.ipynb #4b9cb60b
 def replace_wrep(
-    t,  # a text
-):  # the text
-    "A word that stands four times or more in a row becomes `xxwrep`, the number, and the word once."
+    t: str,  # a text
+) -> str:  # the text, with repeated words shortened
+    "Replace a word that stands four times or more in a row by `xxwrep`, the number, and the word once."
 
     def _short(m):
         return f' {TK_WREP} {1 + (len(m[0]) - len(m[1])) // (len(m[1]) + len(m[2]))} {m[1]} '
@@ -52,35 +56,37 @@ def replace_wrep(
 
 
 def spec_add_spaces(
-    t,  # a text
-):  # the text
-    "Spaces around `/`, `#` and the ends of lines."
+    t: str,  # a text
+) -> str:  # the text, with more spaces
+    "Put spaces around `/`, `#` and the ends of lines."
     return re.sub(r'([/#\n])', r' \1 ', t)
 
 
 def rm_useless_spaces(
-    t,  # a text
-):  # the text
-    "One space where there were several."
+    t: str,  # a text
+) -> str:  # the text, with fewer spaces
+    "Write one space where there were several."
     return re.sub(' {2,}', ' ', t)
 
 # %% ../../nbs/text/00_tokens.ipynb #c0860327
 def replace_all_caps(
-    ts,  # tokens
-):  # tokens
-    "`WORD` becomes `xxup word`."
+    ts: list[str],  # tokens
+) -> list[str]:  # tokens
+    "Replace `WORD` by `xxup word`."
     return [p for t in ts for p in ((TK_UP, t.lower()) if len(t) > 1 and t.isupper() else (t,))]
 
 
 def deal_caps(
-    ts,  # tokens
-):  # tokens
-    "`Word` becomes `xxmaj word`; what is left is made small."
+    ts: list[str],  # tokens
+) -> list[str]:  # tokens
+    "Replace `Word` by `xxmaj word`, and make all other words lower case."
     return [p for t in ts for p in ((TK_MAJ, t.lower()) if t[:1].isupper() and t[1:].islower() else (t.lower(),))]
 
 
-text_pre_rules = [fix_html, replace_rep, replace_wrep, spec_add_spaces, rm_useless_spaces]
-text_post_rules = [replace_all_caps, deal_caps]
+_TextRule = Callable[[str], str]
+_TokenRule = Callable[[list[str]], list[str]]
+text_pre_rules: list[_TextRule] = [fix_html, replace_rep, replace_wrep, spec_add_spaces, rm_useless_spaces]
+text_post_rules: list[_TokenRule] = [replace_all_caps, deal_caps]
 
 # %% ../../nbs/text/00_tokens.ipynb #1dbbdc09
 _pieces = r"""\w+[\w.+-]*@\w+[\w.-]*\w | \d+(?:[.,:]\d+)+ | (?:[^\W\d_]\.){2,}"""
@@ -89,38 +95,41 @@ _rest = r"""\.{2,} | \w+ | \n | [^\w\s]"""
 
 
 def word_pattern(
-    lang='en',  # 'en' also parts contractions; any other language is split at spaces and punctuation
-    special=(),  # words that are never split
-):  # a compiled pattern that finds the words
-    "What a word is: the first of these alternatives that fits."
+    lang: str = 'en',  # 'en' also splits contractions; any other language is split at spaces and punctuation
+    special: Iterable[str] = (),  # words that are never split
+) -> re.Pattern[str]:  # its `findall` gives the words of a text
+    "Compile the pattern of a word: the first of several alternatives that matches."
     own = [rf'(?<!\w){re.escape(o)}(?!\w)' for o in sorted(special, key=len, reverse=True)]
     return re.compile('|'.join([*own, _pieces, *([_english] if lang == 'en' else []), _rest]), re.X)
 
 # %% ../../nbs/text/00_tokens.ipynb #b581dbc3
 class Tokenizer:
-    "Text to tokens: rules for the text, a split into words, rules for the words"
+    "Text to tokens: rules for the text, a split into words, rules for the words."
 
     def __init__(
         self,
-        lang='en',  # the language; 'en' also parts contractions
-        pre_rules=None,  # functions text -> text; None: `text_pre_rules` (for characters: none)
-        post_rules=None,  # functions tokens -> tokens; None: `text_post_rules` (for characters: none)
-        special_cases=None,  # words that are never split; None: `text_spec_tok`
-        n_cpus=None,  # processes for many texts; None or 1: this one
-        chars=False,  # every character is a token?
-        split=None,  # any function text -> list of tokens, instead of the own one
+        lang: str = 'en',  # the language; 'en' also splits contractions
+        pre_rules: list[_TextRule]
+        | None = None,  # functions text -> text; None: `text_pre_rules` (for characters: none)
+        post_rules: list[_TokenRule]
+        | None = None,  # functions tokens -> tokens; None: `text_post_rules` (for characters: none)
+        special_cases: Iterable[str] | None = None,  # words that are never split; None: `text_spec_tok`
+        n_cpus: int | None = None,  # processes for many texts; None or 1: this process
+        chars: bool = False,  # make every character a token?
+        split: Callable[[str], list[str]] | None = None,  # splits a text into tokens; None: `word_pattern`
     ):
         rules = not (chars or split)
         self.pre_rules = (text_pre_rules if rules else []) if pre_rules is None else listify(pre_rules)
         self.post_rules = (text_post_rules if rules else []) if post_rules is None else listify(post_rules)
         self.special_cases = list(text_spec_tok if special_cases is None else special_cases)
         self.lang, self.n_cpus, self.chars, self.split = lang, n_cpus, chars, split
-        self.sep, self._find = (
-            '' if chars else ' ',
-            split or (list if chars else word_pattern(lang, self.special_cases).findall),
-        )
+        self.sep = '' if chars else ' '
+        self._find = split or (list if chars else word_pattern(lang, self.special_cases).findall)
 
-    def __call__(self, text):
+    def __call__(
+        self,
+        text: str,  # any text
+    ) -> list[str]:  # its tokens
         for f in self.pre_rules:
             text = f(text)
         tokens = self._find(text)
@@ -129,31 +138,27 @@ class Tokenizer:
         return tokens
 
     def __repr__(self):
-        how = (
-            'characters'
-            if self.chars
-            else getattr(self.split, '__name__', 'own function')
-            if self.split
-            else f'words ({self.lang})'
-        )
+        how = 'characters' if self.chars else f'words ({self.lang})'
+        if self.split:
+            how = getattr(self.split, '__name__', 'own function')
         return f'Tokenizer: {how}; {", ".join(f.__name__ for f in self.pre_rules + self.post_rules) or "no rules"}'
 
 # %% ../../nbs/text/00_tokens.ipynb #8e852b34
 class CharTokenizer(Tokenizer):
-    "Every character is a token"
+    "A tokenizer for which every character is a token."
 
     def __init__(
         self,
-        lower=False,  # make all letters small?
+        lower: bool = False,  # make all letters small?
     ):
         super().__init__(chars=True, pre_rules=[str.lower] if lower else [])
 
 
 def as_tokenizer(
-    o=None,  # a `Tokenizer`, any function text -> list of tokens, or None
-    chars=False,  # for None: characters instead of words?
-):  # a `Tokenizer`
-    "What to split texts with; raises `TypeError` for what cannot be called"
+    o: Tokenizer | Callable[[str], list[str]] | None = None,  # a tokenizer, a function text -> tokens, or None
+    chars: bool = False,  # for None: characters instead of words?
+) -> Tokenizer:  # `o` itself where it is one
+    "Make a `Tokenizer` of `o`. Raises `TypeError` for what cannot be called."
     if isinstance(o, Tokenizer):
         return o
     if o is None:
@@ -166,9 +171,9 @@ def as_tokenizer(
 @patch
 def process_all(
     self: Tokenizer,
-    texts,  # list of texts
-):  # list of lists of tokens
-    "The tokens of many texts"
+    texts: Iterable[str],  # any number of texts
+) -> list[list[str]]:  # the tokens of each text
+    "Tokenize many texts, in several processes where `n_cpus` says so."
     texts = list(texts)
     if (self.n_cpus or 1) < 2 or len(texts) < 2:
         return [self(t) for t in texts]
@@ -184,13 +189,14 @@ def _rule_name(f):
 
 
 @patch
-def state(self: Tokenizer) -> dict:
-    "The settings, for JSON; raises `TypeError` where a function of one's own is among them"
+def state(self: Tokenizer) -> dict[str, Any]:  # plain values for JSON; `from_state` reads them
+    "The settings of this tokenizer. Raises `TypeError` where a function of your own is among them."
     own = [f for f in [*self.pre_rules, *self.post_rules, *listify(self.split)] if _rule_name(f) is None]
     if own:
         raise TypeError(
-            f'The tokenizer uses a function of your own, {getattr(own[0], "__name__", own[0])!r}, which cannot be exported: '
-            'loading would have to run its code. Use a `Tokenizer` with its own rules, or save weights with `learn.save`.'
+            f'The tokenizer uses a function of your own, {getattr(own[0], "__name__", own[0])!r}, '
+            'which cannot be exported: loading would have to run its code. '
+            'Use a `Tokenizer` with its own rules, or save weights with `learn.save`.'
         )
     return dict(
         lang=self.lang,
@@ -204,64 +210,66 @@ def state(self: Tokenizer) -> dict:
 @patch(cls_method=True)
 def from_state(
     cls: Tokenizer,
-    state,  # from `state`
-) -> Tokenizer:
-    "A tokenizer with these settings"
+    state: dict[str, Any],  # from `Tokenizer.state`
+) -> Tokenizer:  # it gives the same tokens
+    "Make a tokenizer with these settings."
     return Tokenizer(**{**state, **{k: [_rules()[o] for o in state[k]] for k in ('pre_rules', 'post_rules')}})
 
 # %% ../../nbs/text/00_tokens.ipynb #752d3654
 class VocabError(ValueError):
-    "A vocabulary that cannot be read, or another one than expected"
+    "A vocabulary that cannot be read, or that is not the expected one."
 
 
 class Vocab:
-    "The tokens of a corpus, each with a number"
+    "The tokens of a corpus, each with a number. Raises `VocabError` where a token is there twice."
 
     def __init__(
         self,
-        itos,  # the tokens: the number of a token is its place
-        sep=' ',  # what stands between tokens in a text; '' for characters
+        itos: Iterable[str],  # the tokens: the number of a token is its place
+        sep: str = ' ',  # what stands between tokens in a text; '' for characters
     ):
-        self.itos, self.sep = list(itos), sep
+        self.itos = list(itos)
+        self.sep = sep
         self.stoi = {o: i for i, o in enumerate(self.itos)}
         if len(self.stoi) != len(self.itos):
-            raise VocabError(
-                f'The vocabulary has '
-                f'{[o for o, n in Counter(self.itos).most_common(3) if n > 1]} more than once: every token needs one number.'
-            )
+            twice = [o for o, n in Counter(self.itos).most_common(3) if n > 1]
+            raise VocabError(f'The vocabulary has {twice} more than once: every token needs one number.')
         self.unk = self.stoi.get(UNK, 0)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.itos)
 
-    def __eq__(self, o):
-        return isinstance(o, Vocab) and self.itos == o.itos
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocab) and self.itos == other.itos
 
     def __repr__(self):
         return f'Vocab ({len(self)} tokens): {self.itos[:12]}{"..." if len(self) > 12 else ""}'
 
-    def numericalize(self, tokens):
-        "The numbers of `tokens`"
+    def numericalize(
+        self,
+        tokens: Iterable[str],  # the tokens of a text
+    ) -> list[int]:  # a number for each of them
+        "The numbers of `tokens`."
         return [self.stoi.get(o, self.unk) for o in tokens]
 
     def textify(
         self,
-        nums,  # numbers: a list, an array or a 1-dimensional tensor
-        sep=None,  # what to put between tokens; None: the vocabulary's own
-    ):
-        "The tokens of `nums` as one text"
+        nums: Iterable[int],  # numbers: a list, an array or a 1-dimensional tensor
+        sep: str | None = None,  # what to put between tokens; None: the vocabulary's own
+    ) -> str:  # the tokens, joined
+        "The tokens of `nums` as one text."
         return (self.sep if sep is None else sep).join(self.itos[int(i)] for i in nums)
 
 # %% ../../nbs/text/00_tokens.ipynb #10da5bd8
 @patch(cls_method=True)
 def create(
     cls: Vocab,
-    tokens,  # lists of tokens, one for each text
-    max_vocab=60000,  # at most so many of them
-    min_freq=3,  # only tokens that occur at least so often
-    sep=' ',  # what stands between tokens in a text
-) -> Vocab:
-    "The special tokens, then all frequent ones, the most frequent first"
+    tokens: Iterable[Sequence[str]],  # lists of tokens, one for each text
+    max_vocab: int = 60000,  # the largest number of tokens beside the special ones
+    min_freq: int = 3,  # leave out tokens that occur less often
+    sep: str = ' ',  # what stands between tokens in a text
+) -> Vocab:  # the special tokens, then the others, the most frequent first
+    "Make the vocabulary of a corpus."
     count = Counter(o for ts in tokens for o in ts)
     own = [o for o, n in count.most_common(max_vocab) if n >= min_freq and o not in text_spec_tok]
     return cls(text_spec_tok + own, sep=sep)
@@ -270,9 +278,9 @@ def create(
 @patch
 def save(
     self: Vocab,
-    path,  # file to write
-):
-    "Write it as JSON, for people and programs"
+    path: str | Path,  # the file to write
+) -> None:
+    "Write the vocabulary as JSON, which people can read too."
     with atomic_write(path, 'w') as f:
         json.dump(dict(kind='vocab', sep=self.sep, itos=self.itos), f, ensure_ascii=False, indent=0)
 
@@ -280,9 +288,9 @@ def save(
 @patch(cls_method=True)
 def load(
     cls: Vocab,
-    path,  # a file of `save`
-) -> Vocab:
-    "Read it; raises `VocabError` for any other file"
+    path: str | Path,  # a file that `Vocab.save` wrote
+) -> Vocab:  # the same vocabulary
+    "Read a vocabulary. Raises `VocabError` for any other file."
     path = Path(path)
     try:
         d = json.loads(path.read_text(encoding='utf-8'))
@@ -296,15 +304,17 @@ def load(
 @patch
 def check_same(
     self: Vocab,
-    other,  # another `Vocab`
-    what='The other',  # what it belongs to, for the message
-):
-    "Raise `VocabError` that names the first difference, if there is one"
+    other: Vocab,  # the vocabulary to compare with
+    what: str = 'The other',  # what `other` belongs to, for the message
+) -> None:
+    "Compare two vocabularies. Raises `VocabError`, which names the first difference, where they are not the same."
     if self == other:
         return
-    i = next((i for i, (a, b) in enumerate(zip(self.itos, other.itos)) if a != b), min(len(self), len(other)))
+    pairs = zip(self.itos, other.itos, strict=False)
+    i = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(self), len(other)))
     a, b = [repr(o.itos[i]) if i < len(o) else 'nothing' for o in (self, other)]
     raise VocabError(
-        f'{what} has another vocabulary: {len(other)} tokens, here are {len(self)}; number {i} is {b} there and {a} here. '
-        'A model knows words by their numbers only, so give the texts the vocabulary of the model: TextList(…, vocab=Vocab.load(…)).'
+        f'{what} has another vocabulary: {len(other)} tokens, here are {len(self)}; '
+        f'number {i} is {b} there and {a} here. A model knows words by their numbers only, '
+        'so give the texts the vocabulary of the model: TextList(…, vocab=Vocab.load(…)).'
     )

@@ -5,94 +5,106 @@
 # %% auto #0
 __all__ = ['pad_modes', 'uniform', 'log_uniform', 'uniform_int', 'RandTfm', 'affine_mat', 'AffineTfm', 'rotate', 'zoom',
            'rand_zoom', 'dihedral_affine', 'affine', 'homography', 'WarpTfm', 'symmetric_warp', 'perspective_warp',
-           'elastic', 'fold', 'check_mode', 'pad', 'hw', 'crop_start', 'PlaceTfm', 'crop', 'crop_pad', 'rand_crop',
-           'rand_pad', 'flip_lr', 'dihedral', 'LightTfm', 'brightness', 'contrast', 'relight', 'PixelTfm', 'boxes',
-           'cutout', 'rand_erase', 'get_transforms']
+           'reflect', 'check_mode', 'pad', 'height_width', 'crop_start', 'PlaceTfm', 'crop', 'crop_pad', 'rand_crop',
+           'rand_pad', 'flip_lr', 'dihedral', 'LightTfm', 'brightness', 'contrast', 'apply_light', 'PixelTfm',
+           'box_masks', 'cutout', 'get_transforms']
 
 # %% ../../nbs/vision/00_transforms.ipynb #4ac1bbb1
 import math
-from fastcore.basics import patch
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
+
 from ..core.env import listify
 
 # %% ../../nbs/vision/00_transforms.ipynb #e75bc6a7
 def uniform(
     low: float,  # smallest value
-    high: float = None,  # largest value; without it every number is `low`
-    size=(),  # shape of the answer
-):  # float tensor
-    "Random numbers spread evenly from `low` to `high`"
+    high: float | None = None,  # largest value; None: every number is `low`
+    size: Sequence[int] = (),  # shape of the result
+) -> torch.Tensor:  # float, of that shape
+    "Uniform random numbers from `low` to `high`."
     return torch.full(size, float(low)) if high is None or high == low else torch.empty(size).uniform_(low, high)
 
 
 def log_uniform(
     low: float,  # smallest value, above 0
-    high: float = None,  # largest value
-    size=(),  # shape of the answer
-):  # float tensor
-    "Random numbers whose logarithms are spread evenly"
+    high: float | None = None,  # largest value; None: every number is `low`
+    size: Sequence[int] = (),  # shape of the result
+) -> torch.Tensor:  # float, of that shape
+    "Random numbers whose logarithms are uniform."
     return uniform(math.log(low), None if high is None else math.log(high), size).exp()
 
 
 def uniform_int(
     low: int,  # smallest value
-    high: int = None,  # largest value, which may come up too
-    size=(),  # shape of the answer
-):  # long tensor
-    "Random whole numbers from `low` to `high`, both included"
+    high: int | None = None,  # largest value, which may occur too; None: every number is `low`
+    size: Sequence[int] = (),  # shape of the result
+) -> torch.Tensor:  # long, of that shape
+    "Random whole numbers from `low` to `high`, both included."
     return torch.randint(low, (low if high is None else high) + 1, size)
 
 # %% ../../nbs/vision/00_transforms.ipynb #147f494e
+_Range = float | tuple[float, float]  # a number, or the range from which it is drawn
+
+
 class RandTfm:
-    "A transform of pictures: its turn, its chance and the ranges of its numbers"
+    "A transform of pictures: its position in the list, its probability and the ranges of its numbers."
 
-    order, laws, shapes = 10, {}, {}
+    order: ClassVar[int] = 10
+    distributions: ClassVar[dict[str, Callable]] = {}
+    shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if not (args and isinstance(args[0], torch.Tensor)):
             return super().__new__(cls)
         return cls(*args[1:], **kwargs).apply_to(args[0])
 
     def __init__(
         self,
-        p: float = 1.0,  # chance that an item is touched at all
-        use_on_y: bool = True,  # move a target picture or mask too?
-        **ranges,  # each a number, or a pair (smallest, largest)
-    ):
+        p: float = 1.0,  # probability that an item is transformed at all
+        use_on_y: bool = True,  # also transform a target picture or mask?
+        **ranges: _Range,  # each a number, or a pair (smallest, largest)
+    ) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f'{type(self).__name__}: p is a chance from 0 to 1, not {p}')
-        self.p, self.use_on_y, self.ranges = p, use_on_y, ranges
+            raise ValueError(f'{type(self).__name__}: p is a probability from 0 to 1, not {p}')
+        self.p = p
+        self.use_on_y = use_on_y
+        self.ranges = ranges
 
 # %% ../../nbs/vision/00_transforms.ipynb #193990b9
 @patch
 def draw(
     self: RandTfm,
     n: int,  # items in the batch
-) -> dict:  # `on` (n,) bool, and one tensor (n, …) for each range
-    "The random numbers of `n` items"
+) -> dict[str, torch.Tensor]:  # `on` (n,) bool, and one tensor (n, …) for each range
+    "The random numbers of `n` items."
     res = dict(on=torch.rand(n) < self.p if 0 < self.p < 1 else torch.full((n,), self.p == 1))
     for k, v in self.ranges.items():
         lo, hi = v if isinstance(v, (tuple, list)) else (v, None)
-        res[k] = self.laws.get(k, uniform)(lo, hi, (n, *self.shapes.get(k, ())))
+        res[k] = self.distributions.get(k, uniform)(lo, hi, (n, *self.shapes.get(k, ())))
     return res
 
 
 @patch
-def __repr__(self: RandTfm):
+def __repr__(self: RandTfm) -> str:
     kw = dict(self.ranges, **({} if self.p == 1 else dict(p=self.p)), **({} if self.use_on_y else dict(use_on_y=False)))
     return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in kw.items())})"
 
 # %% ../../nbs/vision/00_transforms.ipynb #d4317ef8
 def affine_mat(
-    a,
-    b,
-    tx,  # first row: x' = a*x + b*y + tx; numbers or (n,)
-    c,
-    d,
-    ty,  # second row: y' = c*x + d*y + ty
-):  # (n, 3, 3)
-    "A batch of 3×3 matrices from their upper six entries"
+    a: float | torch.Tensor,  # first row: x' = a*x + b*y + tx; numbers or (n,)
+    b: float | torch.Tensor,  # second entry of the first row
+    tx: float | torch.Tensor,  # shift in x
+    c: float | torch.Tensor,  # second row: y' = c*x + d*y + ty
+    d: float | torch.Tensor,  # second entry of the second row
+    ty: float | torch.Tensor,  # shift in y
+) -> torch.Tensor:  # (n, 3, 3)
+    "A batch of 3×3 matrices from their upper six entries."
     o = torch.broadcast_tensors(*[torch.as_tensor(v, dtype=torch.float32) for v in (a, b, tx, c, d, ty, 0, 0, 1)])
     return torch.stack(o, -1).view(-1, 3, 3)
 
@@ -102,103 +114,122 @@ class AffineTfm(RandTfm):
 
     order = 5
 
-    def matrix(self, **d):
+    def matrix(
+        self,
+        **d: torch.Tensor,  # one tensor (n, …) for each range
+    ) -> torch.Tensor:  # (n, 3, 3)
+        "The matrix of each item; a subclass defines it."
         raise NotImplementedError
 
-    def mats(self, on, **d):
+    def mats(
+        self,
+        on: torch.Tensor,  # (n,) which items are transformed
+        **d: torch.Tensor,  # one tensor (n, …) for each range
+    ) -> torch.Tensor:  # (n, 3, 3)
+        "The matrix of each item; the identity where the transform is off."
         return torch.where(on[:, None, None], self.matrix(**d), torch.eye(3))
 
 
 class rotate(AffineTfm):
-    "Turn against the clock"
+    "Rotate anticlockwise."
 
     def __init__(
         self,
-        degrees=(-10.0, 10.0),  # angle, or its range
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        degrees: _Range = (-10.0, 10.0),  # angle, or its range
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, degrees=degrees, **kwargs)
 
-    def matrix(self, degrees):
+    def matrix(self, degrees: torch.Tensor) -> torch.Tensor:
         a = degrees * (math.pi / 180)
         return affine_mat(a.cos(), -a.sin(), 0, a.sin(), a.cos(), 0)
 
 # %% ../../nbs/vision/00_transforms.ipynb #0fc0dfa5
 class zoom(AffineTfm):
-    "Look closer by `scale` at the place (`row_pct`, `col_pct`)"
+    "Magnify by `scale` at the place (`row_pct`, `col_pct`)."
 
     def __init__(
         self,
-        scale=1.0,  # 2: half as much of the picture, twice as large
-        row_pct=0.5,  # 0: the top, 1: the bottom
-        col_pct=0.5,  # 0: the left edge, 1: the right
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        scale: _Range = 1.0,  # 2: half as much of the picture, twice as large
+        row_pct: _Range = 0.5,  # 0: the top, 1: the bottom
+        col_pct: _Range = 0.5,  # 0: the left edge, 1: the right
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, scale=scale, row_pct=row_pct, col_pct=col_pct, **kwargs)
 
-    def matrix(self, scale, row_pct, col_pct):
+    def matrix(self, scale: torch.Tensor, row_pct: torch.Tensor, col_pct: torch.Tensor) -> torch.Tensor:
         s = 1 / scale
         return affine_mat(s, 0, (1 - s) * (2 * col_pct - 1), 0, s, (1 - s) * (2 * row_pct - 1))
 
 
 def rand_zoom(
-    scale=(1.0, 1.1),  # range of the magnification
-    p: float = 1.0,  # chance that an item is touched
-    **kwargs,
-):  # a `zoom`
-    "`zoom` at a random place"
+    scale: _Range = (1.0, 1.1),  # range of the magnification
+    p: float = 1.0,  # probability that an item is transformed
+    **kwargs: Any,  # for `RandTfm`
+) -> zoom:  # the transform
+    "`zoom` at a random place."
     return zoom(scale=scale, row_pct=(0.0, 1.0), col_pct=(0.0, 1.0), p=p, **kwargs)
 
 # %% ../../nbs/vision/00_transforms.ipynb #69ce9f0e
 class dihedral_affine(AffineTfm):
-    "One of the eight ways to lay down a square, as a matrix"
+    "One of the eight orientations of a square, as a matrix; also for pictures that are not square."
 
-    laws = dict(k=uniform_int)
+    distributions = dict(k=uniform_int)
 
     def __init__(
         self,
-        k=(0, 7),  # bit 1: left-right, bit 2: up-down, bit 4: swap rows and columns
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        k: int | tuple[int, int] = (0, 7),  # bit 1: left-right, bit 2: up-down, bit 4: swap rows and columns
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, k=k, **kwargs)
 
-    def matrix(self, k):
-        x, y, t = 1.0 - 2 * (k & 1), 1.0 - (k & 2), (k & 4) / 4.0
+    def matrix(self, k: torch.Tensor) -> torch.Tensor:
+        x = 1.0 - 2 * (k & 1)  # -1: mirrored left to right
+        y = 1.0 - (k & 2)  # -1: upside down
+        t = (k & 4) / 4.0  # 1: rows and columns swapped
         return affine_mat(x * (1 - t), x * t, 0, y * t, y * (1 - t), 0)
 
 # %% ../../nbs/vision/00_transforms.ipynb #7ef61e83
 class affine(AffineTfm):
-    "Turn, lean, scale and shift at once, a little of each"
+    "Rotate, shear, scale and shift at once, a little of each."
+
+    distributions = dict(scale=log_uniform)
+    shapes = dict(shift=(2,))
 
     def __init__(
         self,
-        degrees=10.0,  # angle against the clock; for this and the others, a number a means from -a to a
-        shift=0.1,  # part of the width and of the height, drawn apart; positive: right and down
-        scale=(0.9, 1.1),  # below 1: smaller
-        shear=10.0,  # angle by which apply_orientation lines lean
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
-        both = lambda a: a if isinstance(a, (tuple, list)) else (-a, a)
+        degrees: _Range = 10.0,  # angle, anticlockwise; for this and the others, a number a means from -a to a
+        shift: _Range = 0.1,  # fraction of the width and of the height, drawn separately; positive: right and down
+        scale: _Range = (0.9, 1.1),  # below 1: smaller
+        shear: _Range = 10.0,  # angle by which upright lines lean
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
+        def both(a):
+            return a if isinstance(a, (tuple, list)) else (-a, a)
+
         super().__init__(p=p, degrees=both(degrees), shift=both(shift), scale=scale, shear=both(shear), **kwargs)
 
-    laws, shapes = dict(scale=log_uniform), dict(shift=(2,))
-
-    def matrix(self, degrees, shift, scale, shear):
-        a, t = degrees * (math.pi / 180), (shear * (math.pi / 180)).tan()
-        co, si, x, y = a.cos() / scale, a.sin() / scale, -2 * shift[:, 0], -2 * shift[:, 1]
+    def matrix(
+        self, degrees: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, shear: torch.Tensor
+    ) -> torch.Tensor:
+        a = degrees * (math.pi / 180)
+        t = (shear * (math.pi / 180)).tan()
+        co, si = a.cos() / scale, a.sin() / scale
+        x, y = -2 * shift[:, 0], -2 * shift[:, 1]
         return affine_mat(co, co * t - si, co * x + (co * t - si) * y, si, si * t + co, si * x + (si * t + co) * y)
 
 # %% ../../nbs/vision/00_transforms.ipynb #b9c58bc1
 def homography(
-    frm,  # (n, 4, 2) points (x, y)
-    to,  # (n, 4, 2) where they shall go
-):  # (n, 3, 3)
-    "The projective map that takes four points to four others"
-    (x, y), (u, v) = frm.unbind(-1), to.unbind(-1)
+    frm: torch.Tensor,  # (n, 4, 2) points (x, y)
+    to: torch.Tensor,  # (n, 4, 2) where they go
+) -> torch.Tensor:  # (n, 3, 3)
+    "The projective map that takes four points to four others."
+    x, y = frm.unbind(-1)
+    u, v = to.unbind(-1)
     o, e = torch.zeros_like(x), torch.ones_like(x)
     a = torch.cat(
         [torch.stack([x, y, e, o, o, o, -u * x, -u * y], -1), torch.stack([o, o, o, x, y, e, -v * x, -v * y], -1)], 1
@@ -208,82 +239,64 @@ def homography(
 
 # %% ../../nbs/vision/00_transforms.ipynb #0fea95ed
 class WarpTfm(AffineTfm):
-    "A projective transform: four corners move, the rest follows"
+    "A projective transform: four corners move, the rest follows."
 
-    order, corners = 4, torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+    order = 4
+    corners: ClassVar[torch.Tensor] = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
 
-    def moved(self, magnitude):
+    def moved(
+        self,
+        magnitude: torch.Tensor,  # (n, …) how far
+    ) -> torch.Tensor:  # (n, 4, 2)
+        "The moved corners; a subclass defines them."
         raise NotImplementedError
 
-    def matrix(self, magnitude):
+    def matrix(self, magnitude: torch.Tensor) -> torch.Tensor:
         to = self.moved(magnitude)
         return homography(to, self.corners.expand_as(to))
 
 
 class symmetric_warp(WarpTfm):
-    "Tilt the picture: opposite corners move by the same amount"
+    "Tilt the picture: opposite corners move by the same amount."
 
     shapes = dict(magnitude=(4,))
 
     def __init__(
         self,
-        magnitude=(-0.2, 0.2),  # how far; 1 is half a picture
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        magnitude: _Range = (-0.2, 0.2),  # how far; 1 is half a picture
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, magnitude=magnitude, **kwargs)
 
-    def moved(self, magnitude):
+    def moved(self, magnitude: torch.Tensor) -> torch.Tensor:
         a, b, c, d = magnitude.unbind(1)
         return torch.stack([-1 - d, -1 - b, -1 - c, 1 + b, 1 + d, -1 - a, 1 + c, 1 + a], 1).view(-1, 4, 2)
 
 # %% ../../nbs/vision/00_transforms.ipynb #cdb3471d
 class perspective_warp(WarpTfm):
-    "Move each of the four corners on its own"
+    "Move each of the four corners on its own."
 
     shapes = dict(magnitude=(4, 2))
 
     def __init__(
         self,
-        magnitude=(-0.2, 0.2),  # how far; 1 is half a picture
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        magnitude: _Range = (-0.2, 0.2),  # how far; 1 is half a picture
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, magnitude=magnitude, **kwargs)
 
-    def moved(self, magnitude):
+    def moved(self, magnitude: torch.Tensor) -> torch.Tensor:
         return self.corners + magnitude
 
-# %% ../../nbs/vision/00_transforms.ipynb #ef0c91c0
-class elastic(RandTfm):
-    "Push the picture about by a smooth random field, as handwriting varies"
-
-    order = 4
-
-    def __init__(
-        self,
-        magnitude=0.1,  # largest push; 1 is half a picture
-        cells: int = 4,  # knots of the field along each side
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
-        super().__init__(p=p, magnitude=magnitude, **kwargs)
-        self.cells = cells
-
-    def draw(self, n):
-        d = super().draw(n)
-        return dict(
-            d,
-            field=(torch.rand(n, 2, self.cells, self.cells) * 2 - 1) * (d['magnitude'] * d['on'])[:, None, None, None],
-        )
-
 # %% ../../nbs/vision/00_transforms.ipynb #62adfea1
-def fold(
-    i,  # positions, whole or fractional
-    n,  # length of the picture along this side: number or tensor
-    mode: str = 'reflection',  # or 'border'
-):  # positions from 0 to n-1
-    "Bring positions outside the picture back into it"
+def reflect(
+    i: torch.Tensor,  # positions in pixels, whole or fractional
+    n: int | torch.Tensor,  # length of the picture along this side
+    mode: str = 'reflection',  # or 'border': the nearest position inside
+) -> torch.Tensor:  # positions from 0 to n-1, as `i`
+    "Bring positions outside the picture back into it."
     m = torch.as_tensor(n, device=i.device) - 1
     if mode == 'border':
         return torch.minimum(i.clamp(min=0), m.to(i.dtype))
@@ -294,16 +307,16 @@ pad_modes = ('zeros', 'reflection', 'border')
 
 
 def check_mode(
-    mode: str,  # what was asked for
+    mode: str,  # name of a padding mode
 ) -> str:  # the same
-    "Refuse an unknown padding mode"
+    "Check a padding mode. Raises `ValueError` for an unknown one."
     if mode not in pad_modes:
         raise ValueError(f'padding mode {mode!r} is unknown: use one of {", ".join(pad_modes)}')
     return mode
 
 # %% ../../nbs/vision/00_transforms.ipynb #08dd49df
 class pad(RandTfm):
-    "A frame of `padding` pixels around the picture, before anything else"
+    "A frame of `padding` pixels around the picture, before anything else."
 
     order = -10
 
@@ -311,29 +324,34 @@ class pad(RandTfm):
         self,
         padding: int,  # pixels on each side
         mode: str = 'reflection',  # 'zeros', 'reflection' or 'border'
-        **kwargs,
-    ):
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(**kwargs)
-        self.padding, self.mode = int(padding), check_mode(mode)
+        self.padding = int(padding)
+        self.mode = check_mode(mode)
         if padding < 0:
             raise ValueError(f'pad: padding is a number of pixels, not {padding}')
 
-    def pixels(self, x):
+    def pixels(
+        self,
+        x: torch.Tensor,  # (n, c, h, w), bytes or floats
+    ) -> torch.Tensor:  # (n, c, h + 2*padding, w + 2*padding)
+        "The batch with its frame."
         if self.mode == 'zeros':
             return F.pad(x, (self.padding,) * 4)
         r, c = (
-            fold(torch.arange(-self.padding, s + self.padding, device=x.device), s, self.mode) for s in x.shape[-2:]
+            reflect(torch.arange(-self.padding, s + self.padding, device=x.device), s, self.mode) for s in x.shape[-2:]
         )
         return x.index_select(-2, r).index_select(-1, c)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'pad(padding={self.padding}, mode={self.mode!r})'
 
 # %% ../../nbs/vision/00_transforms.ipynb #b43ee475
-def hw(
-    size,  # one number, (h, w) or (c, h, w)
-) -> tuple:  # (h, w)
-    "Height and width from a size as users write it"
+def height_width(
+    size: int | Sequence[int],  # one number, (h, w) or (c, h, w), in pixels
+) -> tuple[int, int]:  # (h, w)
+    "Height and width from a size as users write it. Raises `ValueError`."
     s = [int(o) for o in listify(size)]
     s = tuple(s * 2 if len(s) == 1 else s[-2:])
     if len(s) != 2 or min(s) < 1:
@@ -342,79 +360,86 @@ def hw(
 
 
 def crop_start(
-    n,  # length of the frame, tensor
-    size: int,  # length of the cut
-    pct,  # place, 0 to 1, tensor
-):  # long tensor
-    "First row (or column) of a crop: `int((n-size+1)*pct)`, never one too far"
-    room = n - size
-    return torch.minimum(((room + 1) * pct).long(), room)
+    n: torch.Tensor,  # length of the frame
+    size: int,  # length of the crop
+    pct: torch.Tensor,  # place, 0 to 1
+) -> torch.Tensor:  # long
+    "First row (or column) of a crop: `int((n-size+1)*pct)`, never one too far."
+    last = n - size
+    return torch.minimum(((last + 1) * pct).long(), last)
 
 # %% ../../nbs/vision/00_transforms.ipynb #c5fa5a22
 class PlaceTfm(RandTfm):
-    "A transform that only chooses pixels: which row and which column each pixel of the result comes from"
+    "A transform that only selects pixels: which row and which column each pixel of the result comes from."
 
     def after(
         self,
-        frame,  # (k, 2) heights and widths before
-        size=None,  # target of the whole list, (h, w)
-    ):
+        frame: torch.Tensor,  # (k, 2) heights and widths before
+        size: tuple[int, int] | None = None,  # target of the whole list, (h, w)
+    ) -> torch.Tensor:  # (k, 2)
+        "The size after this transform."
         return frame
 
     def back(
         self,
-        s,  # positions so far: `r` (k, h), `c` (k, w), `swap`
-        frame,  # (k, 2) sizes before this transform
-        size,
-        d,
-    ):
+        s: SimpleNamespace,  # positions so far: `r` (k, h), `c` (k, w), `swap`; changed in place
+        frame: torch.Tensor,  # (k, 2) sizes before this transform
+        size: tuple[int, int] | None,  # target of the whole list
+        d: dict[str, torch.Tensor],  # the random numbers
+    ) -> None:
+        "Follow positions back through this transform; a subclass defines it."
         raise NotImplementedError
 
 # %% ../../nbs/vision/00_transforms.ipynb #2dfe7584
 class crop(PlaceTfm):
-    "Cut a `size` window out at the place (`row_pct`, `col_pct`)"
+    "Cut out a window of `size` at the place (`row_pct`, `col_pct`)."
 
     def __init__(
         self,
-        size,  # side, or (height, width)
-        row_pct=0.5,  # 0: the top, 1: the bottom
-        col_pct=0.5,  # 0: the left edge, 1: the right
-        **kwargs,
-    ):
+        size: int | Sequence[int],  # side, or (height, width), in pixels
+        row_pct: _Range = 0.5,  # 0: the top, 1: the bottom
+        col_pct: _Range = 0.5,  # 0: the left edge, 1: the right
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(row_pct=row_pct, col_pct=col_pct, **kwargs)
-        self.size = hw(size)
+        self.size = height_width(size)
 
-    def after(self, frame, size=None):
-        (h, w), (H, W) = self.size, frame.amin(0).tolist()
+    def after(self, frame: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+        h, w = self.size
+        H, W = frame.amin(0).tolist()
         if h > H or w > W:
             raise ValueError(f'crop of {h}x{w} from a picture of {H}x{W}: pad it first, or use crop_pad')
         return torch.tensor([self.size])
 
-    def back(self, s, frame, size, d):
+    def back(
+        self, s: SimpleNamespace, frame: torch.Tensor, size: tuple[int, int] | None, d: dict[str, torch.Tensor]
+    ) -> None:
         s.r = s.r + crop_start(frame[:, 0], self.size[0], d['row_pct'])[:, None]
         s.c = s.c + crop_start(frame[:, 1], self.size[1], d['col_pct'])[:, None]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return super().__repr__().replace('(', f'(size={self.size}, ', 1)
 
 # %% ../../nbs/vision/00_transforms.ipynb #e33a77c0
 class crop_pad(PlaceTfm):
-    "Cut or pad to the size that the whole list is for"
+    "Crop or pad to the size of the whole list."
 
     order = 99
 
     def __init__(
         self,
-        row_pct=0.5,  # 0: the top, 1: the bottom
-        col_pct=0.5,  # 0: the left edge, 1: the right
-        **kwargs,
-    ):
+        row_pct: _Range = 0.5,  # 0: the top, 1: the bottom
+        col_pct: _Range = 0.5,  # 0: the left edge, 1: the right
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(row_pct=row_pct, col_pct=col_pct, **kwargs)
 
-    def after(self, frame, size=None):
+    def after(self, frame: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
         return frame if size is None else torch.tensor([size])
 
-    def back(self, s, frame, size, d):
+    def back(
+        self, s: SimpleNamespace, frame: torch.Tensor, size: tuple[int, int] | None, d: dict[str, torch.Tensor]
+    ) -> None:
         if size is None:
             return
         for k, n, sz, pct in (('r', frame[:, 0], size[0], d['row_pct']), ('c', frame[:, 1], size[1], d['col_pct'])):
@@ -424,52 +449,60 @@ class crop_pad(PlaceTfm):
                 inside = (i >= 0) & (i < n[:, None])
                 if s.mode == 'zeros':
                     setattr(s, 'ok_' + k, inside)
-                i, s.folded = fold(i, n[:, None], 'border' if s.mode == 'zeros' else s.mode), True
+                i = reflect(i, n[:, None], 'border' if s.mode == 'zeros' else s.mode)
+                s.reflected = True
             setattr(s, k, i)
 
 # %% ../../nbs/vision/00_transforms.ipynb #19804945
-def rand_crop(**kwargs):  # a `crop_pad`
-    "`crop_pad` at a random place"
+def rand_crop(
+    **kwargs: Any,  # for `crop_pad`
+) -> crop_pad:  # the transform
+    "`crop_pad` at a random place."
     return crop_pad(row_pct=(0.0, 1.0), col_pct=(0.0, 1.0), **kwargs)
 
 
 def rand_pad(
     padding: int,  # pixels on each side
-    size,  # side of the cut, or (height, width)
+    size: int | Sequence[int],  # side of the crop, or (height, width), in pixels
     mode: str = 'reflection',  # 'zeros', 'reflection' or 'border'
-) -> list:  # two transforms: put a star before the call
-    "Pad, then crop at a random place: the picture moves by up to `padding` pixels"
+) -> list[RandTfm]:  # two transforms: put a star before the call
+    "Pad, then crop at a random place: the picture moves by up to `padding` pixels."
     return [pad(padding, mode=mode), crop(size, row_pct=(0.0, 1.0), col_pct=(0.0, 1.0))]
 
 # %% ../../nbs/vision/00_transforms.ipynb #4e058bf8
 class flip_lr(PlaceTfm):
-    "The mirror image"
+    "The mirror image, left to right."
 
     def __init__(
         self,
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, **kwargs)
 
-    def back(self, s, frame, size, d):
-        s.c, s.flipped = torch.where(d['on'][:, None], frame[:, 1:] - 1 - s.c, s.c), True
+    def back(
+        self, s: SimpleNamespace, frame: torch.Tensor, size: tuple[int, int] | None, d: dict[str, torch.Tensor]
+    ) -> None:
+        s.c = torch.where(d['on'][:, None], frame[:, 1:] - 1 - s.c, s.c)
+        s.flipped = True
 
 # %% ../../nbs/vision/00_transforms.ipynb #530e23dd
 class dihedral(PlaceTfm):
-    "One of the eight ways to lay down a square, pixel by pixel"
+    "One of the eight orientations of a square, pixel by pixel."
 
-    laws = dict(k=uniform_int)
+    distributions = dict(k=uniform_int)
 
     def __init__(
         self,
-        k=(0, 7),  # bit 1: left-right, bit 2: up-down, bit 4: swap rows and columns
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        k: int | tuple[int, int] = (0, 7),  # bit 1: left-right, bit 2: up-down, bit 4: swap rows and columns
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, k=k, **kwargs)
 
-    def back(self, s, frame, size, d):
+    def back(
+        self, s: SimpleNamespace, frame: torch.Tensor, size: tuple[int, int] | None, d: dict[str, torch.Tensor]
+    ) -> None:
         k = (d['k'] * d['on'])[:, None]
         if (k & 4).any():
             if (frame[:, 0] != frame[:, 1]).any() or s.r.shape[1] != s.c.shape[1]:
@@ -478,56 +511,61 @@ class dihedral(PlaceTfm):
             s.r, s.c = torch.where(t, s.c, s.r), torch.where(t, s.r, s.c)
             s.swap = t if s.swap is None else s.swap ^ t
         s.c = torch.where((k & 1) > 0, frame[:, 1:] - 1 - s.c, s.c)
-        s.r, s.flipped = torch.where((k & 2) > 0, frame[:, :1] - 1 - s.r, s.r), True
+        s.r = torch.where((k & 2) > 0, frame[:, :1] - 1 - s.r, s.r)
+        s.flipped = True
 
 # %% ../../nbs/vision/00_transforms.ipynb #97fe23cb
 class LightTfm(RandTfm):
-    "A transform of the pixel values' logits: times `scale`, plus `shift`"
+    "A transform of the pixel values' logits: times `scale`, plus `shift`."
 
     order = 8
 
-    def line(self, **d):
+    def line(
+        self,
+        **d: torch.Tensor,  # one tensor (n,) for each range
+    ) -> tuple[torch.Tensor, torch.Tensor]:  # scale (n,) and shift (n,)
+        "Scale and shift of the logits; a subclass defines them."
         raise NotImplementedError
 
 
 class brightness(LightTfm):
-    "Lighter or darker: `change` 0.5 leaves the picture alone, 0 is black, 1 is white"
+    "Lighter or darker: `change` 0.5 leaves the picture as it is, 0 is black, 1 is white."
 
     def __init__(
         self,
-        change=(0.4, 0.6),  # grey that middle grey becomes
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        change: _Range = (0.4, 0.6),  # grey that middle grey becomes
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, change=change, **kwargs)
 
-    def line(self, change):
+    def line(self, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.ones_like(change), change.logit()
 
 
 class contrast(LightTfm):
-    "More or less contrast: `scale` 1 leaves the picture alone, 0 is grey"
+    "More or less contrast: `scale` 1 leaves the picture as it is, 0 is grey."
 
-    laws = dict(scale=log_uniform)
+    distributions = dict(scale=log_uniform)
 
     def __init__(
         self,
-        scale=(0.8, 1.25),  # factor, drawn so that halving is as likely as doubling
-        p: float = 1.0,  # chance that an item is touched
-        **kwargs,
-    ):
+        scale: _Range = (0.8, 1.25),  # factor, drawn so that halving is as likely as doubling
+        p: float = 1.0,  # probability that an item is transformed
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, scale=scale, **kwargs)
 
-    def line(self, scale):
+    def line(self, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return scale, torch.zeros_like(scale)
 
 # %% ../../nbs/vision/00_transforms.ipynb #424bc5ed
-def relight(
-    x,  # (n, c, h, w) float 0..1, changed in place
-    scale,  # (n,)
-    shift,  # (n,)
-):  # the same tensor
-    "`sigmoid(logit(x)*scale + shift)`, in place"
+def apply_light(
+    x: torch.Tensor,  # (n, c, h, w) float 0..1, changed in place
+    scale: torch.Tensor,  # (n,)
+    shift: torch.Tensor,  # (n,)
+) -> torch.Tensor:  # the same tensor
+    "`sigmoid(logit(x)*scale + shift)`, in place."
     if (scale == 1).all() and (shift == 0).all():
         return x
     scale, shift = scale.to(x.device), shift.to(x.device)
@@ -535,23 +573,28 @@ def relight(
 
 # %% ../../nbs/vision/00_transforms.ipynb #ebd7bfcf
 class PixelTfm(RandTfm):
-    "A transform of the finished float batch; override `pixels`"
+    "A transform of the finished float batch; override `pixels`."
 
     order = 20
 
-    def pixels(self, x, **d):
+    def pixels(
+        self,
+        x: torch.Tensor,  # (n, c, h, w) float 0..1
+        **d: torch.Tensor,  # the random numbers
+    ) -> torch.Tensor:  # (n, c, h, w)
+        "The batch, transformed; a subclass defines it."
         raise NotImplementedError
 
 
-def boxes(
-    y,
-    x,  # (n,) centres
-    h,
-    w,  # (n,) sides
-    H: int,
-    W: int,  # size of the pictures
-):  # (n, 1, H, W) bool
-    "Rectangles as masks, cut off at the edges"
+def box_masks(
+    y: torch.Tensor,  # (n,) rows of the centres
+    x: torch.Tensor,  # (n,) columns of the centres
+    h: torch.Tensor,  # (n,) heights
+    w: torch.Tensor,  # (n,) widths
+    H: int,  # height of the pictures
+    W: int,  # width of the pictures
+) -> torch.Tensor:  # (n, 1, H, W) bool
+    "Rectangles as masks, cut off at the edges."
     r, c = torch.arange(H), torch.arange(W)
     rows = (r >= (y - h // 2)[:, None]) & (r < (y - h // 2 + h)[:, None])
     cols = (c >= (x - w // 2)[:, None]) & (c < (x - w // 2 + w)[:, None])
@@ -559,77 +602,49 @@ def boxes(
 
 # %% ../../nbs/vision/00_transforms.ipynb #13e0acd4
 class cutout(PixelTfm):
-    "Black squares at random places"
+    "Black squares at random places."
 
-    laws = dict(n_holes=uniform_int, length=uniform_int)
+    distributions = dict(n_holes=uniform_int, length=uniform_int)
 
     def __init__(
         self,
-        n_holes=1,  # how many, or a range
-        length=40,  # side in pixels, or a range
-        p: float = 1.0,  # chance that an item is touched
-        use_on_y: bool = False,  # cut a target picture too?
-        **kwargs,
-    ):
+        n_holes: int | tuple[int, int] = 1,  # how many, or a range
+        length: int | tuple[int, int] = 40,  # side in pixels, or a range
+        p: float = 1.0,  # probability that an item is transformed
+        use_on_y: bool = False,  # also cut a target picture?
+        **kwargs: Any,  # for `RandTfm`
+    ) -> None:
         super().__init__(p=p, use_on_y=use_on_y, n_holes=n_holes, length=length, **kwargs)
 
-    def draw(self, n):
-        d, top = super().draw(n), max(listify(self.ranges['n_holes']))
+    def draw(self, n: int) -> dict[str, torch.Tensor]:
+        "The random numbers of `n` items, with a place for each possible hole."
+        d = super().draw(n)
+        top = max(listify(self.ranges['n_holes']))
         return dict(d, place=torch.rand(n, top, 2))
 
-    def pixels(self, x, on, n_holes, length, place):
+    def pixels(
+        self, x: torch.Tensor, on: torch.Tensor, n_holes: torch.Tensor, length: torch.Tensor, place: torch.Tensor
+    ) -> torch.Tensor:
         H, W = x.shape[-2:]
         m = torch.zeros(len(x), 1, H, W, dtype=torch.bool)
         for i in range(place.shape[1]):
             y, c = ((place[:, i] * torch.tensor([H, W])).long()).unbind(1)
-            m |= boxes(y, c, length, length, H, W) & (on & (i < n_holes))[:, None, None, None]
+            m |= box_masks(y, c, length, length, H, W) & (on & (i < n_holes))[:, None, None, None]
         return x.masked_fill(m.to(x.device), 0)
-
-# %% ../../nbs/vision/00_transforms.ipynb #1dfc72c2
-class rand_erase(PixelTfm):
-    "A rectangle of noise (or of one grey) at a random place"
-
-    def __init__(
-        self,
-        area=(0.02, 0.2),  # part of the picture
-        ratio=(0.3, 3.3),  # height by width
-        fill=None,  # a value 0..1; None: the mean and spread of the picture's own pixels
-        p: float = 0.5,  # chance that an item is touched
-        use_on_y: bool = False,  # erase a target picture too?
-        **kwargs,
-    ):
-        super().__init__(p=p, use_on_y=use_on_y, area=area, ratio=ratio, **kwargs)
-        self.fill = fill
-
-    laws = dict(ratio=log_uniform)
-
-    def draw(self, n):
-        return dict(super().draw(n), place=torch.rand(n, 2), seed=torch.randint(2**31, (1,)))
-
-    def pixels(self, x, on, area, ratio, place, seed):
-        H, W = x.shape[-2:]
-        h, w = ((area * ratio).sqrt() * H).long().clamp(1, H), ((area / ratio).sqrt() * W).long().clamp(1, W)
-        y, c = (place[:, 0] * (H - h + 1)).long() + h // 2, (place[:, 1] * (W - w + 1)).long() + w // 2
-        m = boxes(y, c, h, w, H, W) & on[:, None, None, None]
-        if self.fill is not None:
-            return x.masked_fill(m.to(x.device), self.fill)
-        g = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed.item())).to(x.device)
-        noise = (g * x.std((1, 2, 3), keepdim=True) + x.mean((1, 2, 3), keepdim=True)).clamp(0, 1)
-        return torch.where(m.to(x.device), noise, x)
 
 # %% ../../nbs/vision/00_transforms.ipynb #2beedffe
 def get_transforms(
-    do_flip: bool = True,  # mirror half of the pictures
-    flip_vert: bool = False,  # and all eight positions of a square
+    do_flip: bool = True,  # mirror half of the pictures?
+    flip_vert: bool = False,  # with `do_flip`: all eight orientations instead?
     max_rotate: float = 10.0,  # degrees to either side
-    max_zoom: float = 1.1,  # look closer by up to this
+    max_zoom: float = 1.1,  # largest magnification
     max_lighting: float = 0.2,  # change of brightness and contrast
-    max_warp: float = 0.2,  # tilt
-    p_affine: float = 0.75,  # chance of each of rotate, zoom, warp
-    p_lighting: float = 0.75,  # chance of each of brightness, contrast
-    xtra_tfms=None,  # further transforms for training
-) -> tuple:  # two lists: for training, for validation
-    "The usual transforms for photos"
+    max_warp: float = 0.2,  # tilt; 1 is half a picture
+    p_affine: float = 0.75,  # probability of each of rotate, zoom, warp
+    p_lighting: float = 0.75,  # probability of each of brightness, contrast
+    xtra_tfms: RandTfm | Sequence[RandTfm] | None = None,  # further transforms for training
+) -> tuple[list[RandTfm], list[RandTfm]]:  # for training, for validation
+    "The usual transforms for photos."
     res = [rand_crop()]
     if do_flip:
         res.append(dihedral_affine() if flip_vert else flip_lr(p=0.5))
