@@ -249,8 +249,7 @@ class GANLearner(Learner):
         critic: nn.Module,  # tells them from real ones
         gen_loss_func: Callable[..., Any],  # the generator's loss, see `GANLoss`
         crit_loss_func: Callable[..., Any],  # the critic's
-        switcher: Callable[..., LearnerCallback]
-        | None = None,  # makes the callback that decides which network is next; None: `FixedGANSwitcher`, one batch each
+        switcher: Callable[..., LearnerCallback] | None = None,  # decides which network is next; None: one batch each
         gen_first: bool = False,  # is the generator trained first?
         switch_eval: bool = True,  # put the network that is not being trained in evaluation mode?
         show_img: bool = True,  # show some images after each epoch?

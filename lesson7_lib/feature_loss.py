@@ -32,7 +32,7 @@ from .core.metrics import WeightedMean
 from .crappify_gan import train_critic, train_gan
 from .data import data_path
 from .resnet_mnist import NormType
-from .unet import FastUnet, conv_bn, fit_size, small_encoder, some_batches, split_unet, unet_learner
+from .unet import small_encoder, unet_learner
 from .vision.degrade import Crappify, Jpeg, Shrink, crappify_folder
 from .vision.encoder import create_body, is_folded, mobilenet_weights, unfold_bn
 from .vision.features import FeatureMaps, feature_net, layers_before_shrinking, squeezenet_weights
@@ -40,6 +40,7 @@ from .vision.image import imagenet_stats
 from .vision.image_data import ImageImageList
 from .vision.perceptual import evaluate_restoration, feature_distances, restoration_baselines
 from .vision.transforms import get_transforms
+from .vision.unet import FastUnet, conv_bn, fit_size, some_batches, split_unet
 
 if TYPE_CHECKING:
     from lesson7_lib.vision.image_data import ImageDataBunch
@@ -138,11 +139,6 @@ class FeatureLoss(TermLoss):
         self.scales = [1.0] * len(layer_ids)
         n = range(len(layer_ids))
         self.metric_names = ['pixel', *[f'feat_{i}' for i in n], *[f'gram_{i}' for i in n if gram_wgt]]
-
-    @property
-    def m_feat(self) -> nn.Module:
-        "The network, as it is used."
-        return self.maps.m
 
     def __getstate__(self) -> dict:
         return {**super().__getstate__(), '_kept': {}}

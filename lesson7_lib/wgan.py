@@ -31,7 +31,7 @@ from .data import data_path
 from .resnet_mnist import NormType, conv_layer, init_default
 from .vision.image import show_images
 from .vision.noise import GANItemList, NoiseDataBunch, noop
-from .vision.perceptual import PictureFeatures, diversity, kid_score
+from .vision.perceptual import ImageFeatures, diversity, kid_score
 from .vision.transforms import crop_pad, flip_lr
 
 # %% ../nbs/06_wgan.ipynb #e56dad6e
@@ -396,11 +396,11 @@ class KIDEvaluator:
     def __init__(
         self,
         learn: GANLearner,  # its data are the reference
-        features: PictureFeatures | None = None,  # None: SqueezeNet's
+        features: ImageFeatures | None = None,  # None: SqueezeNet's
         n: int = 256,  # generated images for each score
         seed: int = 42,  # of their noise
     ):
-        self.features = features or PictureFeatures()
+        self.features = features or ImageFeatures()
         self.noise = gan_noise(n, learn.data.train_ds.x.noise_sz, seed)
         data = learn.data
         with preserve_rng():

@@ -61,7 +61,8 @@ def image_with_label(
         import ipywidgets as w
     except ImportError:
         raise ImportError(
-            'panels need ipywidgets: install it (pip install ipywidgets), or draw a still picture with still() or draw_step'
+            'panels need ipywidgets: install it (pip install ipywidgets), '
+            'or draw a still picture with still() or draw_step'
         ) from None
     size = {} if height is None else dict(height=height)
     return w.VBox([w.Image(value=png, format='png', **size), w.Label(label)])

@@ -98,7 +98,7 @@ def fit_stages(
         learn.loss_func = restoration_loss(learn.data, m_feat, stage.options['loss'])
         learn.opt, learn.callback_fns = None, [LossMetrics]
         whole = f'{k + 1}-{stage.name}'
-        if resume and learn._file(whole).exists():
+        if resume and learn.checkpoint_path(whole).exists():
             learn.load(whole, with_opt=False)
             continue
         set_seed(seed + k)
@@ -111,7 +111,7 @@ def fit_stages(
         )
         if resume:
             learn.save(whole, with_opt=False)
-            learn._file(f'{whole}-going').unlink(missing_ok=True)
+            learn.checkpoint_path(f'{whole}-going').unlink(missing_ok=True)
     return learn
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #564d8bc6

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['mobilenet_weights', 'resnet18_weights', 'in_channels', 'model_sizes', 'is_folded', 'unfold_bn', 'create_body',
-           'before_shrinking', 'skip_links', 'Skips']
+           'before_shrinking', 'chain_links', 'Skips']
 
 # %% ../../nbs/vision/07_encoder.ipynb #9d4b6533
 from collections.abc import Callable, Iterable, Sequence
@@ -276,7 +276,7 @@ def create_body(
             )
     _adapt(body, n_in)
     if name and not hasattr(arch, 'func') and not callable(cut):
-        body.__dict__['_recipe'] = 'torchvision_body', (name, cut, n_in), {}
+        body.__dict__['_made_with'] = 'torchvision_body', (name, cut, n_in), {}
     return body
 
 # %% ../../nbs/vision/07_encoder.ipynb #37ff0f17
@@ -323,7 +323,7 @@ def before_shrinking(
     return res
 
 # %% ../../nbs/vision/07_encoder.ipynb #a35563b3
-def skip_links(
+def chain_links(
     m: nn.Module,  # a chain: a module that calls its children one after the other
     opened: Sequence[str],  # names of containers to be taken apart
     prefix: str = '',  # of the names
@@ -333,14 +333,14 @@ def skip_links(
     for n, c in m._modules.items():
         if c is None:
             continue
-        res += skip_links(c, opened, f'{prefix}{n}.') if prefix + n in opened else [(prefix + n, c)]
+        res += chain_links(c, opened, f'{prefix}{n}.') if prefix + n in opened else [(prefix + n, c)]
     return res
 
 
 def _run_chain(m, opened, x):
     "Output of each link, with how often it had been changed in place by then."
     res = []
-    for _, link in skip_links(m, opened):
+    for _, link in chain_links(m, opened):
         x = link(x)
         res.append((x, getattr(x, '_version', 0)))
     return res
@@ -350,7 +350,7 @@ def _open_chain(m, x):
     "The containers to be taken apart so that no link shrinks the grid by more than 2; None where a link is no chain itself."
     opened = []
     while True:
-        links, outs = skip_links(m, opened), [o for o, _ in _run_chain(m, opened, x)]
+        links, outs = chain_links(m, opened), [o for o, _ in _run_chain(m, opened, x)]
         if not all(map(_is_map, outs)):
             return None
         steep = [
@@ -485,7 +485,7 @@ def run(
 @patch
 def _run_chain(self: Skips, encoder, x):
     res = []
-    for i, (_, link) in enumerate(skip_links(encoder, self.opened)):
+    for i, (_, link) in enumerate(chain_links(encoder, self.opened)):
         x = link(x)
         if i in self.at:
             res.append(x.clone() if self.copies[self.at.index(i)] else x)

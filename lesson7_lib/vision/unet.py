@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from ..core.architecture import build_model, model_architecture, register
 from ..core.databunch import DataBunch
-from .encoder import Skips, in_channels, skip_links
+from .encoder import Skips, in_channels, chain_links
 
 # %% ../../nbs/vision/11_unet.ipynb #aad1e0c1
 def fit_size(
@@ -260,7 +260,7 @@ def split_unet(
     m, s = model.layers[0], model.skips
     if s.kind != 'chain' or len(s.at) < 2:
         return [model.layers[1]]
-    links = skip_links(m, s.opened)[s.at[-2] + 1 :]
+    links = chain_links(m, s.opened)[s.at[-2] + 1 :]
     rest = [link for _, link in links if len(list(link.parameters()))]
     return [rest[0], model.layers[1]]
 
