@@ -133,7 +133,7 @@ def imported(tree: ast.Module, path: Path) -> dict[str, str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             statements.append(node)
         elif isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test):
-            statements += node.body
+            statements += [o for o in node.body if isinstance(o, (ast.Import, ast.ImportFrom))]
     found = {}
     for node in statements:
         for a in node.names:

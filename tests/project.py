@@ -77,7 +77,9 @@ def module_name(path: Path) -> str:
 def imports(path: Path) -> list[tuple[str, str]]:
     "What a module imports from this package, wherever in the file: (module, name); the name is '' for a whole module."
     here, found = ('lesson7_lib', *path.relative_to(PACKAGE).parts[:-1]), []
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    tree.body = [o for o in tree.body if not (isinstance(o, ast.If) and 'TYPE_CHECKING' in ast.unparse(o.test))]
+    for node in ast.walk(tree):  # imports for type checkers only are no dependency
         if isinstance(node, ast.Import):
             found += [(a.name, '') for a in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -31,6 +31,8 @@ def functions(nb):
     for node in ast.parse(nb.module_file.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith('_'):
             first = node.args.args[0].annotation if is_patch(node) and node.args.args else None
+            if first is not None and ast.unparse(first).startswith('_'):  # a method of a private class
+                continue
             yield (f'{ast.unparse(first)}.' if first is not None else '') + node.name, node, is_patch(node)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
             for o in node.body:
@@ -81,7 +83,8 @@ def test_documented(nb):
 def test_words(nb):
     "Exported names are standard technical English."
     tree = ast.parse(nb.module_file.read_text(encoding='utf-8'))
-    names = {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    names = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
+    names |= {name.rpartition('.')[2] for name, _, _ in functions(nb)}
     names |= {o.arg for _, node, method in functions(nb) for o in arguments(node, method)}
     names |= {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
     public = {n for n in names if not n.startswith('_') and n not in ORDINARY}

@@ -1,0 +1,26 @@
+# Written by docs/stubs.py from the exported modules; do not edit.
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ['progress']
+def _hms(secs): ...
+def _bar(n, total, secs, desc='', comment='', width=24): ...
+class progress:
+    it: Iterable
+    desc: str
+    leave: bool
+    comment: Any
+    total: Any
+    live: Any
+    n: Any
+    shown: Any
+    handle: Any
+    start: Any
+    last: Any
+    def __init__(self, iterable: Iterable, total: int | None=None, desc: str='', leave: bool=False) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def show(self) -> None: ...
+    def close(self) -> None: ...
+    def write(self, line: str) -> None: ...
