@@ -22,11 +22,11 @@ from lesson7_lib.core.download import (
     mirror_has,
     set_aside,
 )
-from .synth import bedrooms, digits, numbers, pets, streets
+from .synth import bedrooms, digits, numbers, objects, pets, streets
 from .synth.registry import synth_sets
 
 # %% ../nbs/00_data.ipynb #87bd4502
-_synth_modules = (bedrooms, digits, numbers, pets, streets)  # importing them registers their data sets
+_synth_modules = (bedrooms, digits, numbers, objects, pets, streets)  # importing them registers their data sets
 
 
 def _synth_parts(url):

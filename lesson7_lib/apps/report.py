@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['looks', 'check_mark', 'png_uri', 'pixels_png', 'tile', 'tiles', 'plot_png', 'plot', 'lr_plot', 'loss_plot', 'overlay',
-           'strip', 'legend', 'class_plot', 'Section', 'scroll', 'table_html', 'section_html', 'facts_html',
-           'stage_html', 'page_html']
+           'strip', 'legend', 'class_plot', 'batch_tiles', 'order_by_truth', 'answer_tiles', 'mask_strips', 'Section',
+           'scroll', 'table_html', 'section_html', 'facts_html', 'stage_html', 'page_html', 'DemoError', 'check_out']
 
 # %% ../../nbs/apps/04_report.ipynb #e607a8ff
 import base64
 import io
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from ..core.table import Table, show_value, to_html
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from lesson7_lib.core.databunch import DataBunch
     from lesson7_lib.core.learner import Learner
 
 # %% ../../nbs/apps/04_report.ipynb #c6d2027e
@@ -228,6 +231,64 @@ def class_plot(
     alt = 'Intersection over union: ' + ', '.join(f'{k} {v:.2f}' for v, k in reversed(pairs)) + '.'
     return plot(draw, alt, 'Each class on the validation set', size=(5.6, 2.8))
 
+# %% ../../nbs/apps/04_report.ipynb #df332540
+def batch_tiles(
+    data: 'DataBunch',  # of pictures
+    n: int = 20,  # number of pictures
+) -> str:  # HTML
+    "Pictures of a training batch, as augmented."
+    xb, yb = data.one_batch(denorm=True)
+    names = [str(data.classes[int(o)]) for o in yb[:n]]
+    return tiles([tile(x, f'a handwritten {o}', o) for x, o in zip(xb[:n], names, strict=True)])
+
+
+def order_by_truth(
+    preds: 'Tensor',  # (n, classes) probabilities
+    targs: 'Tensor',  # (n,) right classes
+) -> 'Tensor':  # (n,) indices, the worst first
+    "Indices of the items, from the least to the greatest probability of the right class."
+    return preds[range(len(targs)), targs].argsort()
+
+
+def answer_tiles(
+    learn: 'Learner',  # trained
+    preds: 'Tensor',  # (n, classes) probabilities on the validation set
+    targs: 'Tensor',  # (n,) right classes
+    idxs: 'Iterable[int] | Tensor',  # which of them to show
+) -> str:  # HTML
+    "Pictures of the validation set with the model's answers; mistakes are marked and say what is right."
+    classes, items = learn.data.classes, learn.data.valid_ds.x
+
+    def one(i):
+        best, right = int(preds[i].argmax()), int(targs[i])
+        said, true, p = classes[best], classes[right], float(preds[i][best])
+        if best == right:
+            return tile(items[i], f'a {true}, read as {said}', f'{said} · {p:.0%}')
+        return tile(items[i], f'a {true}, wrongly read as {said}', f'{said} · {p:.0%}\nit is {true}', 'wrong')
+
+    return tiles([one(int(i)) for i in idxs])
+
+
+def mask_strips(
+    learn: 'Learner',  # trained on masks
+    n: int = 4,  # how many
+) -> str:  # HTML
+    "Pictures of the validation set, evenly chosen, with their masks and the network's, and the legend."
+    ds, classes, res, seen = learn.data.valid_ds, [str(o) for o in learn.data.classes], [], set()
+    for i in range(0, len(ds), max(1, len(ds) // n))[:n]:
+        x, y = ds[i]
+        z = learn.predict(ds.x[i])[0]
+        counted = y != classes.index('Void') if 'Void' in classes else y >= 0
+        right = float((y == z)[counted].float().mean())
+        seen |= set(y.unique().tolist()) | set(z.unique().tolist())
+        alt = (
+            f'a street; beside it the true classes of its pixels, then those predicted, of which {right:.0%} are right'
+        )
+        res.append(
+            strip([overlay(x, m) for m in (None, y, z)], alt, f'picture · truth · prediction: {right:.1%} right')
+        )
+    return ''.join(res) + legend(classes, seen)
+
 # %% ../../nbs/apps/04_report.ipynb #52931cd9
 @dataclass
 class Section:
@@ -266,9 +327,11 @@ def section_html(
 
 # %% ../../nbs/apps/04_report.ipynb #d3d35775
 _css = '''
-:root{color-scheme:light dark;--bg:#faf9f6;--card:#fff;--ink:#1d2129;--soft:#5d6472;--line:#e2dfd7;--one:#2f5bd3;--warn:#9a3412;
+:root{color-scheme:light dark;--bg:#faf9f6;--card:#fff;--ink:#1d2129;--soft:#5d6472;--line:#e2dfd7;--one:#2f5bd3;
+--warn:#9a3412;
 --warnbg:#fff3e6;--inv:invert(1)}
-@media(prefers-color-scheme:dark){:root{--bg:#121419;--card:#1a1d24;--ink:#e8e9ec;--soft:#a0a6b4;--line:#2d323c;--one:#8fb0ff;
+@media(prefers-color-scheme:dark){:root{--bg:#121419;--card:#1a1d24;--ink:#e8e9ec;--soft:#a0a6b4;--line:#2d323c;
+--one:#8fb0ff;
 --warn:#ffb37c;--warnbg:#2b2018;--inv:none}}
 *{box-sizing:border-box}html{scroll-behavior:auto;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--bg);color:var(--ink);
@@ -280,23 +343,30 @@ header{padding-top:clamp(2rem,7vw,5rem)}
 .eyebrow{margin:0;font-size:.875rem;letter-spacing:.08em;text-transform:uppercase;color:var(--soft)}
 h1{font-size:clamp(2rem,6vw,3.5rem);line-height:1.1;letter-spacing:-.02em;margin:.4rem 0 1rem;text-wrap:balance}
 h2{font-size:clamp(1.5rem,4vw,2.125rem);line-height:1.2;letter-spacing:-.01em;margin:3.5rem 0 .5rem;text-wrap:balance}
-h3{font-size:1.25rem;margin:0 0 .25rem}p{max-width:44rem;margin:.5rem 0 1rem}.lead{font-size:1.1875rem;color:var(--soft)}
+h3{font-size:1.25rem;margin:0 0 .25rem}p{max-width:44rem;margin:.5rem 0 1rem}.lead{font-size:1.1875rem;
+color:var(--soft)}
 .note{display:block;max-width:none;border-left:4px solid var(--warn);background:var(--warnbg);padding:.75rem 1rem;
 border-radius:0 8px 8px 0}.note strong{color:var(--warn)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:1rem;margin:1.5rem 0;padding:0;list-style:none}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:1rem;margin:1.5rem 0;padding:0;
+list-style:none}
 .facts li{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:1rem 1.25rem}
 .facts b{display:block;font-size:1.875rem;line-height:1.2;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
 .facts span{color:var(--soft);font-size:.9375rem}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;padding:0;margin:1rem 0 0;list-style:none;font-size:.9375rem}
 nav a{display:inline-block;padding:.25rem 0}
-section{background:var(--card);border:1px solid var(--line);border-radius:16px;padding:clamp(1rem,3vw,1.75rem);margin:1.25rem 0}
+section{background:var(--card);border:1px solid var(--line);border-radius:16px;padding:clamp(1rem,3vw,1.75rem);
+margin:1.25rem 0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(4.75rem,1fr));gap:.75rem .5rem}
-.tiles figure{margin:0;text-align:center}.tiles img{width:100%;aspect-ratio:1;image-rendering:pixelated;filter:var(--inv);
+.tiles figure{margin:0;text-align:center}.tiles img{width:100%;aspect-ratio:1;image-rendering:pixelated;
+filter:var(--inv);
 border-radius:6px}
-.tiles figcaption{white-space:pre-line;font-size:.8125rem;line-height:1.35;color:var(--soft);font-variant-numeric:tabular-nums}
+.tiles figcaption{white-space:pre-line;font-size:.8125rem;line-height:1.35;color:var(--soft);
+font-variant-numeric:tabular-nums}
 .tiles .wrong figcaption{color:var(--warn);font-weight:600}
-.plot{margin:1rem 0 0}.plot img{max-width:100%;height:auto;display:block}.plot figcaption{font-size:.9375rem;color:var(--soft)}
-.scroll{overflow-x:auto;margin:1rem 0 0}table{border-collapse:collapse;font-size:.9375rem;font-variant-numeric:tabular-nums;
+.plot{margin:1rem 0 0}.plot img{max-width:100%;height:auto;display:block}.plot figcaption{font-size:.9375rem;
+color:var(--soft)}
+.scroll{overflow-x:auto;margin:1rem 0 0}table{border-collapse:collapse;font-size:.9375rem;
+font-variant-numeric:tabular-nums;
 min-width:100%}
 caption{text-align:left;color:var(--soft);padding-bottom:.5rem}th,td{text-align:left;padding:.5rem .75rem;
 border-bottom:1px solid var(--line);white-space:nowrap}
@@ -306,7 +376,8 @@ footer{color:var(--soft);font-size:.9375rem;padding-top:2rem;padding-bottom:4rem
 @media print{section{break-inside:avoid}.skip,nav{display:none}}
 '''
 _icon = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' "
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
+    "%3Crect width='32' height='32' rx='7' "
     "fill='%232f5bd3'/%3E%3Cpath d='M10 8h12l-7 17' fill='none' stroke='white' stroke-width='3.5'/%3E%3C/svg%3E"
 )
 check_mark = '<meta name="generator" content="lesson7_demo">'
@@ -329,13 +400,13 @@ def stage_html(
 ) -> str:  # HTML
     "One lesson's part of the page."
     ids = [f'l{num}-{i}' for i, _ in enumerate(sections)]
-    nav = ''.join(f'<li><a href="#{i}">{escape(s.title)}</a></li>' for i, s in zip(ids, sections))
+    nav = ''.join(f'<li><a href="#{i}">{escape(s.title)}</a></li>' for i, s in zip(ids, sections, strict=True))
     head, _, rest = note.partition('. ')
     note = f'<p class="note"><strong>{escape(head)}.</strong> {escape(rest)}</p>' if note else ''
     return (
         f'<article id="l{num}"><h2>{escape(title)}</h2>{note}{facts_html(facts)}'
         f'<nav aria-label="Lesson {num}"><ul>{nav}</ul></nav>'
-        + ''.join(section_html(s, i) for i, s in zip(ids, sections))
+        + ''.join(section_html(s, i) for i, s in zip(ids, sections, strict=True))
         + '</article>'
     )
 
@@ -360,3 +431,26 @@ def page_html(
         f'<p class="lead">{escape(lead)}</p></header>\n'
         f'<main id="main">{chr(10).join(parts)}</main>\n<footer>{foot}</footer></body></html>\n'
     )
+
+# %% ../../nbs/apps/04_report.ipynb #6f4a350d
+class DemoError(Exception):
+    "Something that the person at the command line can fix."
+
+
+def check_out(
+    out: str | os.PathLike,  # folder for the page
+) -> Path:  # of the page
+    "Makes sure that a page can be written into `out` and that nobody's work is lost by it."
+    out = Path(out)
+    fn = out / 'index.html'
+    if out.exists() and not out.is_dir():
+        raise DemoError(f'{out} is a file; --out needs a folder')
+    if fn.exists() and check_mark not in fn.read_text(encoding='utf-8', errors='replace')[:4000]:
+        raise DemoError(f'{fn} is not a page of this demo and is left as it is; choose another folder with --out')
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / '.lesson7_demo_test').touch()
+        (out / '.lesson7_demo_test').unlink()
+    except OSError as e:
+        raise DemoError(f'cannot write into {out}: {e.strerror}; choose another folder with --out') from None
+    return fn

@@ -7,111 +7,116 @@ __all__ = ['SampleSheets', 'restorer_stages', 'fit_stages', 'train_restorer', 'h
            'median_filter', 'fit_pets']
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #d1a700fa
-from pathlib import Path
 import argparse
 import hashlib
 import json
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from .degrade import parse_degradation
 from ..core.callback import Callback
 from ..core.download import DataError, URLs, find_weights
 from ..core.env import preserve_rng, set_seed
+from ..core.experiment import Stage
 from ..core.files import atomic_write
 from ..core.hooks import num_params
+from ..core.learner import Learner
 from ..core.metrics import psnr
 from ..data import untar_data
-from lesson7_lib.feature_loss import (
-    RestorationEvaluator,
-    LossMetrics,
-    restoration_losses,
-    light_learner,
-    restoration_loss,
-    photo_data,
-)
-from ..unet import mobilenet_weights, small_encoder
+from ..feature_loss import LossMetrics, light_learner, photo_data, restoration_loss, restoration_losses
+from ..unet import small_encoder
 from ..vision.degrade import AddNoise, Crappify, Dust, Jpeg, Scratches, Shrink, crappify_folder
+from ..vision.encoder import mobilenet_weights
 from ..vision.image import to_pil
+from ..vision.perceptual import RestorationEvaluator
 from ..vision.photo import get_image_files
 from ..vision.transforms import flip_lr
 
+if TYPE_CHECKING:
+    from lesson7_lib.vision.photo import JobReport
+
 # %% ../../nbs/apps/02_train_restorer.ipynb #8f03229d
 class SampleSheets(Callback):
-    "After each epoch a file with a few held-out pictures: as they come in, restored, as they were."
+    "After each epoch a file with a few held-out images: as they come in, restored, as they were."
 
     order = 97
 
     def __init__(
         self,
-        folder,  # where the sheets go
-        stage,  # begins their names
-        n=4,  # pictures on a sheet
+        folder: str | Path,  # where the sheets go
+        stage: str,  # begins their names
+        n: int = 4,  # images on a sheet
     ):
         self.folder, self.stage, self.n = Path(folder), stage, n
 
-    def on_epoch_end(self):
-        l = self.learn
+    def on_epoch_end(self) -> None:
+        "Write the sheet of this epoch."
+        learn = self.learn
         with preserve_rng():
-            xb, yb = [o[: self.n] for o in l.data.valid_dl.first()]
-        rows = [l.data.norm.denorm(o.float().cpu()).clamp(0, 1) for o in (xb, l.predict_batch(xb), yb)]
+            xb, yb = [o[: self.n] for o in learn.data.valid_dl.first()]
+        norm = learn.data.norm
+        rows = [norm.denorm(o.float().cpu()).clamp(0, 1) for o in (xb, learn.predict_batch(xb), yb)]
         self.folder.mkdir(parents=True, exist_ok=True)
-        to_pil(torch.cat([torch.cat(list(r), 2) for r in rows], 1)).save(
-            self.folder / f'{self.stage}-epoch{l.epoch + 1:03}.png'
-        )
+        sheet = torch.cat([torch.cat(list(r), 2) for r in rows], 1)
+        to_pil(sheet).save(self.folder / f'{self.stage}-epoch{learn.epoch + 1:03}.png')
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #487a56e6
 def restorer_stages(
-    pixels=4,  # epochs in which only pixels count
-    features=8,  # epochs of the loss that looks
-    loss='lpips',  # that loss, see `restoration_loss`
-):  # list of (name, epochs, rate, pct_start, loss)
-    "Pre-training, then a loss that looks, as `train_restorer` does it."
+    pixels: int = 4,  # epochs in which only pixels count
+    features: int = 8,  # epochs of the second loss
+    loss: str = 'lpips',  # the second loss, see `restoration_loss`
+) -> list[Stage]:  # one or two; the option `loss` of each is the name of its loss
+    "Pre-training on pixels, then a loss with features. Raises `ValueError` for numbers of epochs that make no sense."
     if min(pixels, features) < 0 or pixels + features < 1:
         raise ValueError(f'{pixels} and {features} epochs: expected numbers from 0 on, not both 0')
-    return [
-        o
-        for o in [
-            ('pixels', pixels, slice(2e-4, 2e-3), 0.3, 'pixels'),
-            ('features', features, slice(1e-4, 1e-3), 0.3, loss),
-        ]
-        if o[1]
+    stages = [
+        Stage(pixels, slice(2e-4, 2e-3), name='pixels', options=dict(loss='pixels')),
+        Stage(features, slice(1e-4, 1e-3), name='features', options=dict(loss=loss)),
     ]
+    return [o for o in stages if o.epochs]
 
 
 def fit_stages(
-    learn,  # a `Learner` on pairs of pictures
-    stages,  # see `restorer_stages`
-    seed=42,  # each stage begins from it, so that one that was stopped goes on alike
-    m_feat=None,  # the network that looks, see `restoration_loss`
-    resume=False,  # write checkpoints into the learner's folder, and go on from those that are there?
-    sheets=None,  # a folder for `SampleSheets`
-):  # the learner
+    learn: Learner,  # on pairs of images
+    stages: Sequence[Stage],  # see `restorer_stages`
+    seed: int = 42,  # each stage begins from it, so that one that was stopped goes on alike
+    m_feat: nn.Module | None = None,  # the network whose features are compared, see `restoration_loss`
+    resume: bool = False,  # write checkpoints into the learner's folder, and go on from those that are there?
+    sheets: str | Path | None = None,  # a folder for `SampleSheets`; None: no sheets
+) -> Learner:  # the learner
     "Train stage by stage."
-    for k, (name, n, lr, pct, kind) in enumerate(stages):
-        learn.loss_func, learn.opt, learn.callback_fns = restoration_loss(learn.data, m_feat, kind), None, [LossMetrics]
-        whole = f'{k + 1}-{name}'
-        if resume and learn._file(whole).exists():
+    for k, stage in enumerate(stages):
+        learn.loss_func = restoration_loss(learn.data, m_feat, stage.options['loss'])
+        learn.opt, learn.callback_fns = None, [LossMetrics]
+        whole = f'{k + 1}-{stage.name}'
+        if resume and learn.checkpoint_path(whole).exists():
             learn.load(whole, with_opt=False)
             continue
         set_seed(seed + k)
         learn.fit_one_cycle(
-            n,
-            lr,
-            pct_start=pct,
+            stage.epochs,
+            stage.lr,
+            pct_start=stage.pct_start,
             callbacks=[SampleSheets(sheets, whole)] if sheets else [],
             resume=f'{whole}-going' if resume else None,
         )
         if resume:
             learn.save(whole, with_opt=False)
-            learn._file(f'{whole}-going').unlink(missing_ok=True)
+            learn.checkpoint_path(f'{whole}-going').unlink(missing_ok=True)
     return learn
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #564d8bc6
-def _photos_in(folder, out):
-    "The pictures of `folder`. Raises `FileNotFoundError`, `ValueError` where training cannot begin."
+def _photos_in(folder: str | Path, out: Path) -> list[Path]:
+    "The images of `folder`. Raises `FileNotFoundError`, `ValueError` where training cannot begin."
     folder, out = Path(folder).absolute(), Path(out).absolute()
     if not folder.is_dir():
         raise FileNotFoundError(f"'{folder}' is no folder: give one with good pictures")
@@ -125,14 +130,14 @@ def _photos_in(folder, out):
     return fns
 
 
-def _too_few(n, failed=()):
+def _too_few(n: int, failed: Sequence[tuple[Path, str]] = ()) -> str:
     bad = ''.join(f'\n  {p}: {why}' for p, why in failed)
     return f'{n} pictures are too few to train with: give at least 10, better some hundreds' + (
         f'. Not usable:{bad}' if bad else ''
     )
 
 
-def _prepare(out, wish, overwrite):
+def _prepare(out: Path, wish: dict, overwrite: bool) -> None:
     "Make `out` a folder for the training `wish`, or find it there. Raises `ValueError` where something else is."
     note = out / 'training.json'
     if out.exists() and not out.is_dir():
@@ -162,7 +167,7 @@ def _prepare(out, wish, overwrite):
             json.dump(wish, f, indent=1)
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #5055a362
-def _encoder_weights(arch, weights, say):
+def _encoder_weights(arch: str, weights: str | Path | bool | None, say: Callable[[Any], Any]) -> Path | bool:
     "Weights for the encoder: what was asked for, or the best there is."
     if weights is not None:
         return Path(weights) if weights else False
@@ -176,34 +181,35 @@ def _encoder_weights(arch, weights, say):
 
 
 def train_restorer(
-    folder,  # with good photos; folders inside count
-    out,  # folder for the restorer, its samples and checkpoints
-    steps=None,  # ways to spoil, see `Crappify`; None: three quarters of `size`, and JPEG of quality 10 to 70
-    size=128,  # pixels of the training pictures
-    bs=8,  # pictures in a batch
-    epochs=(4, 8),  # of pixels, and of the feature loss
-    arch='mobilenet_v2',  # encoder, see `create_body`
-    weights=None,  # of the encoder: a file; False: random; None: what can be had
-    loss='lpips',  # of the second stage: what won above; or 'lecture', …, see `restoration_loss`
-    m_feat=None,  # the network that looks; None: SqueezeNet
-    valid=0.1,  # share of the pictures that is held out
-    seed=42,  # of everything random
-    device=None,  # where to compute
-    overwrite=False,  # begin anew where there is a restorer or another training
-    workers=None,  # processes for spoiling
-    silent=False,  # no table while it trains
-    say=print,  # where progress is told
-):  # dict: held-out figures, files, seconds
-    "From a folder of good photos to a restorer; killed and called again, it goes on. Raises `FileNotFoundError`, `ValueError`."
-    out, start = Path(out).absolute(), time.perf_counter()
-    stages, fns = restorer_stages(*epochs, loss), _photos_in(folder, out)
+    folder: str | Path,  # with good photos; folders inside count
+    out: str | Path,  # folder for the restorer, its samples and checkpoints
+    steps: Sequence[Callable]
+    | None = None,  # degradations, see `Crappify`; None: shrink by a quarter, JPEG of 10 to 70
+    size: int = 128,  # pixels of the training images
+    bs: int = 8,  # images in a batch
+    epochs: tuple[int, int] = (4, 8),  # of pixels, and of the loss with features
+    arch: Any = 'mobilenet_v2',  # encoder, see `create_body`
+    weights: str | Path | bool | None = None,  # of the encoder: a file; False: random; None: what is available
+    loss: str = 'lpips',  # of the second stage, see `restoration_loss`
+    m_feat: nn.Module | None = None,  # the network whose features are compared; None: SqueezeNet
+    valid: float = 0.1,  # share of the images that is held out
+    seed: int = 42,  # of everything random
+    device: str | torch.device | None = None,  # where to compute; None: the default
+    overwrite: bool = False,  # begin anew where there is a restorer or another training
+    workers: int | None = None,  # processes for degrading; None: as many as there are processors
+    silent: bool = False,  # no table while it trains
+    say: Callable[[Any], Any] = print,  # where progress is told
+) -> dict:  # held-out scores, failed files, seconds
+    "From good photos to a restorer; killed and called again, it goes on. Raises `FileNotFoundError`, `ValueError`."
+    start = time.perf_counter()
+    folder, out = Path(folder).absolute(), Path(out).absolute()
+    stages = restorer_stages(*epochs, loss)
+    fns = _photos_in(folder, out)
     steps = [Shrink(size * 3 // 4), Jpeg((10, 70))] if steps is None else list(steps)
-    names = hashlib.blake2b(
-        '/'.join(str(o.relative_to(Path(folder).absolute())) for o in fns).encode(), digest_size=8
-    ).hexdigest()
+    names = '/'.join(str(o.relative_to(folder)) for o in fns).encode()
     wish = dict(
         pictures=len(fns),
-        names=names,
+        names=hashlib.blake2b(names, digest_size=8).hexdigest(),
         steps=repr(steps),
         size=size,
         bs=bs,
@@ -222,35 +228,32 @@ def train_restorer(
         shutil.rmtree(out / 'crappy', ignore_errors=True)
         (out / 'training.json').unlink()
         raise ValueError(_too_few(n, report.failed))
-    data_of = lambda: photo_data(
-        Path(folder).absolute(),
-        out / 'crappy',
-        size,
-        min(bs, n - max(1, int(valid * n))),
-        valid,
-        seed,
-        path=out,
-        device=device,
-    )
-    learn = _fresh_restorer(data_of, arch, weights, seed, say)
+
+    def make_data():
+        batch = min(bs, n - max(1, int(valid * n)))
+        return photo_data(folder, out / 'crappy', size, batch, valid, seed, path=out, device=device)
+
+    learn = _fresh_restorer(make_data, arch, weights, seed, say)
     learn.silent = silent
     fit_stages(learn, stages, seed, m_feat, resume=True, sheets=out / 'samples')
     return _finish(learn, out, report, start, say)
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #4684438f
-def _fresh_restorer(data_of, arch, weights, seed, say):
+def _fresh_restorer(
+    make_data: Callable, arch: Any, weights: str | Path | bool | None, seed: int, say: Callable[[Any], Any]
+) -> Learner:
     set_seed(seed)
-    data = data_of()
-    learn = light_learner(
-        data, arch, _encoder_weights(arch, weights, say) if isinstance(arch, str) else False, wd=1e-3, path=data.path
-    )
+    data = make_data()
+    found = _encoder_weights(arch, weights, say) if isinstance(arch, str) else False
+    learn = light_learner(data, arch, found, wd=1e-3, path=data.path)
     say(
-        f'{num_params(learn.model):,} parameters; {len(data.train_ds)} pictures to learn from, {len(data.valid_ds)} held out; on {learn.device}'
+        f'{num_params(learn.model):,} parameters; {len(data.train_ds)} images to learn from, '
+        f'{len(data.valid_ds)} held out; on {learn.device}'
     )
     return learn
 
 
-def _finish(learn, out, report, start, say):
+def _finish(learn: Learner, out: Path, report: 'JobReport', start: float, say: Callable[[Any], Any]) -> dict:
     "Measure, export, tell."
     before, after = held_out_psnr(learn)
     res = dict(
@@ -265,28 +268,29 @@ def _finish(learn, out, report, start, say):
         json.dump(res, f, indent=1)
     learn.export('')
     say(
-        f"{before:.2f} dB before, {after:.2f} dB after, on {res['held_out']} held-out pictures. Look at {out / 'samples'}; then try it:\n"
+        f"{before:.2f} dB before, {after:.2f} dB after, on {res['held_out']} held-out images. "
+        f"Look at {out / 'samples'}; then try it:\n"
         f"  lesson7_restore PHOTOS -o RESTORED --model {out}"
     )
     return res
 
 
 def held_out_psnr(
-    learn,  # a `Learner` on pairs of pictures
-):  # (dB of what comes in, dB of what it makes of it)
-    "PSNR on the validation pictures."
+    learn: Learner,  # on pairs of images
+) -> tuple[float, float]:  # dB of what comes in, dB of what it makes of it
+    "PSNR on the validation images."
     norm, (pred, targ) = learn.data.norm, learn.get_preds()
     x = torch.cat([o.cpu() for o, _ in learn.data.valid_dl])
     return tuple(float(psnr(norm.denorm(o).clamp(0, 1), norm.denorm(targ))) for o in (x, pred))
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #265b519b
 def train_restorer_main(
-    args=None,  # list of words; None: those of the command line
-):  # 0: done; 1: done, but some pictures could not be used; 2: not done
+    args: list[str] | None = None,  # the words; None: those of the command line
+) -> int:  # 0: done; 1: done, but some images could not be used; 2: not done
     "Train a restorer from the command line."
     p = argparse.ArgumentParser(
         prog='lesson7_train_restorer',
-        description='Train a network that restores pictures, from a folder of good ones. '
+        description='Train a network that restores images, from a folder of good ones. '
         'Stopped or killed, the same command goes on where it was.',
     )
     p.add_argument('folder', help='with good photos; folders inside count')
@@ -296,10 +300,10 @@ def train_restorer_main(
         dest='steps',
         nargs='+',
         metavar='HOW',
-        help='how to spoil, as for lesson7_crappify: shrink=96 jpeg=10..70 noise grey …',
+        help='how to degrade them, as for lesson7_crappify: shrink=96 jpeg=10..70 noise grey …',
     )
-    p.add_argument('--size', type=int, default=128, help='pixels of the training pictures (128)')
-    p.add_argument('--bs', type=int, default=8, help='pictures in a batch (8)')
+    p.add_argument('--size', type=int, default=128, help='pixels of the training images (128)')
+    p.add_argument('--bs', type=int, default=8, help='images in a batch (8)')
     p.add_argument(
         '--epochs',
         type=int,
@@ -311,10 +315,10 @@ def train_restorer_main(
     p.add_argument('--arch', default='mobilenet_v2', help='encoder, a model of torchvision (mobilenet_v2)')
     p.add_argument('--weights', help='file with weights of the encoder')
     p.add_argument('--loss', default='lpips', choices=list(restoration_losses), help='of the second stage (lpips)')
-    p.add_argument('--valid', type=float, default=0.1, help='share of the pictures that is held out (.1)')
+    p.add_argument('--valid', type=float, default=0.1, help='share of the images that is held out (.1)')
     p.add_argument('--seed', type=int, default=42, help='another seed, other random numbers')
     p.add_argument('--device', help="where to compute, such as 'cpu' or 'cuda'")
-    p.add_argument('--workers', type=int, help='processes for spoiling')
+    p.add_argument('--workers', type=int, help='processes for degrading')
     p.add_argument('--overwrite', action='store_true', help='begin anew where there is a restorer or another training')
     kw = vars(p.parse_args(args))
     try:
@@ -327,49 +331,48 @@ def train_restorer_main(
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #f31a6938
 def median_filter(
-    x,  # pictures (n, c, h, w)
-):  # the same shape
-    "The middle one of the nine values around each pixel: the classic against specks, without any learning."
+    x: torch.Tensor,  # images (n, c, h, w)
+) -> torch.Tensor:  # the same shape
+    "The median of the nine values around each pixel: the classic against specks, without any learning."
     n, c, h, w = x.shape
     return F.unfold(F.pad(x, (1,) * 4, mode='reflect'), 3).view(n, c, 9, h, w).median(2).values
 
 
 def fit_pets(
-    full=False,  # real pets and a pretrained encoder; else built-in ones and a small encoder
-    epochs=None,  # (of pixels, of the feature loss); None: (4, 2)
-    size=64,  # pixels of the pictures
-    seed=42,  # of everything random
-    n=6,  # held-out pictures to hand back
-    silent=True,  # no tables while it trains
-):  # dict: `pictures` (rows: before, pixels, features, good), `psnr` and `seen` (dicts, by row and 'median'), learn, seconds, …
-    "A small restorer of pets that look like old prints, for the demo: trained, measured, and shown on pictures that it has never seen."
-    path, start = untar_data(URLs.PETS if full else 'synth://pets?n=8&size=[96,96]'), time.perf_counter()
-    crappify_folder(
-        path / 'images',
-        path / f'old-{size}',
-        Crappify(Shrink(size), Scratches(), Dust(), AddNoise((10, 30)), Jpeg((20, 60))),
-    )
+    full: bool = False,  # real pets and a pretrained encoder; else built-in ones and a small encoder
+    epochs: tuple[int, int] | None = None,  # of pixels, and of the loss with features; None: (4, 2)
+    size: int = 64,  # pixels of the images
+    seed: int = 42,  # of everything random
+    n: int = 6,  # held-out images to hand back
+    silent: bool = True,  # no tables while it trains
+) -> (
+    dict
+):  # `pictures` (rows: before, pixels, features, good), `psnr` and `seen` (by row and 'median'), learn, seconds, …
+    "A small restorer of pets that look like old prints, for the demo: trained, measured, shown on held-out images."
+    start = time.perf_counter()
+    path = untar_data(URLs.PETS if full else 'synth://pets?n=8&size=[96,96]')
+    low = path / f'old-{size}'
+    steps = Shrink(size), Scratches(), Dust(), AddNoise((10, 30)), Jpeg((20, 60))
+    crappify_folder(path / 'images', low, Crappify(*steps))
     set_seed(seed)
-    data = photo_data(path / 'images', path / f'old-{size}', size, tfms=([flip_lr(p=0.5)], []))
+    data = photo_data(path / 'images', low, size, tfms=([flip_lr(p=0.5)], []))
     weights = _encoder_weights('mobilenet_v2', None, lambda o: None) if full else False
-    learn, judges = (
-        light_learner(data, 'mobilenet_v2' if full else small_encoder, weights, wd=1e-3, silent=silent),
-        RestorationEvaluator(),
-    )
+    learn = light_learner(data, 'mobilenet_v2' if full else small_encoder, weights, wd=1e-3, silent=silent)
+    evaluator = RestorationEvaluator()
     xs, ys = [torch.cat(o).cpu() for o in zip(*data.valid_dl)]
-    rows, show = dict(before=xs, median=median_filter(xs)), lambda o: data.norm.denorm(o[:n]).clamp(0, 1)
-    for name, k, lr, pct, kind in restorer_stages(*(epochs or (4, 2))):
+    rows = dict(before=xs, median=median_filter(xs))
+    for stage in restorer_stages(*(epochs or (4, 2))):
         if weights is False:
-            lr = slice(5e-3 if kind == 'pixels' else 2e-3)
-        rows[name] = fit_stages(learn, [(name, k, lr, pct, kind)], seed).get_preds()[0]
-    scores = {k: judges(v, ys, data.norm) for k, v in rows.items()}
-    pics = {k: show(v) for k, v in (rows | dict(good=ys)).items() if k != 'median'}
+            stage = replace(stage, lr=slice(5e-3 if stage.name == 'pixels' else 2e-3))
+        rows[stage.name] = fit_stages(learn, [stage], seed).get_preds()[0]
+    scores = {k: evaluator(v, ys, data.norm) for k, v in rows.items()}
+    shown = {k: v for k, v in dict(rows, good=ys).items() if k != 'median'}
     return dict(
-        pictures=pics,
+        pictures={k: data.norm.denorm(v[:n]).clamp(0, 1) for k, v in shown.items()},
         psnr={k: o['psnr'] for k, o in scores.items()},
         seen={k: o.get('features') for k, o in scores.items()},
         learn=learn,
-        looked=bool(judges.far),
+        looked=evaluator.far is not None,
         held_out=len(ys),
         size=size,
         params=num_params(learn.model),

@@ -12,7 +12,6 @@ import os
 import pickle
 import random
 import signal
-import sys
 import threading
 import traceback
 import warnings

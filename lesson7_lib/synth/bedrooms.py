@@ -7,55 +7,67 @@ __all__ = ['draw_bedroom', 'make_bedrooms']
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #e5cd8377
 import math
-from fastcore.basics import patch
-import PIL.Image
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import PIL.Image
+from fastcore.basics import patch
+
 from ..core.progress import progress
 from .registry import Dice, synth_set
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #00120377
 class _Bedroom:
-    "A canvas with a direction in space for each pixel; x is right, y up, z ahead, in metres"
+    "A canvas with a direction in space for each pixel; x is right, y up, z ahead, in metres."
 
-    def __init__(self, d, h, w):
-        self.d, self.h, self.w, self.rgb = d, h, w, np.zeros((h, w, 3), 'f4')
-        self.f, yaw, pitch = w * d.u(0.72, 0.95), d.u(-0.5, 0.5), d.u(-0.16, -0.02)
-        self.W, self.D, self.H, self.cam = (
-            d.u(1.8, 2.6),
-            d.u(3.6, 5.0),
-            d.u(2.3, 2.8),
-            (d.u(-0.5, 0.5), d.u(1.25, 1.65), 0.0),
-        )
-        x, y = (
-            (np.arange(w, dtype='f4')[None] + 0.5 - w / 2) / self.f,
-            (h / 2 - 0.5 - np.arange(h, dtype='f4')[:, None]) / self.f,
-        )
+    def __init__(self, d: Dice, h: int, w: int):
+        self.d = d
+        self.h, self.w = h, w
+        self.rgb = np.zeros((h, w, 3), 'f4')
+        self.lights: list[tuple] = []
+        self.night = False
+        self.f = w * d.u(0.72, 0.95)
+        yaw = d.u(-0.5, 0.5)
+        pitch = d.u(-0.16, -0.02)
+        self.W = d.u(1.8, 2.6)
+        self.D = d.u(3.6, 5.0)
+        self.H = d.u(2.3, 2.8)
+        self.cam = (d.u(-0.5, 0.5), d.u(1.25, 1.65), 0.0)
+        x = (np.arange(w, dtype='f4')[None] + 0.5 - w / 2) / self.f
+        y = (h / 2 - 0.5 - np.arange(h, dtype='f4')[:, None]) / self.f
         cp, sp, cy, sy = math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw)
         y, z = y * cp + sp, cp - y * sp
         self.ray = x * cy + z * sy, np.broadcast_to(y, (h, w)), z * cy - x * sy
         self.turn = (cy, 0.0, -sy), (-sy * sp, cp, -cy * sp), (sy * cp, sp, cy * cp)
         self.noise = d.rng.standard_normal((h, w), 'f4')
 
-    def tone(self, *colours, amp=0.06):
+    def tone(self, *colours: Any, amp: float = 0.06) -> np.ndarray:
         return self.d.tone(*colours, amp=amp).astype('f4')
+
+
+def _window(lo: float, hi: float, n: int) -> slice:
+    "The pixels from `lo` to `hi` of `n`."
+    return slice(min(max(int(lo), 0), n), min(max(int(hi), 0), n))
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #f42a32cf
 @patch
-def see(self: _Bedroom, point):
+def see(self: _Bedroom, point: tuple) -> tuple[float, float, float]:
     "Where a point in space is on the picture: x, y in pixels, and how far ahead in metres"
     x, y, z = self._ahead(point)
     return self.w / 2 + self.f * x / max(z, 0.05), self.h / 2 - self.f * y / max(z, 0.05), z
 
 
 @patch
-def _ahead(self: _Bedroom, point):
+def _ahead(self: _Bedroom, point: tuple) -> tuple[float, float, float]:
     "The same in metres: to the right, up, ahead, as the camera is turned"
     (a, b, c), (r, u, f) = (point[0] - self.cam[0], point[1] - self.cam[1], point[2] - self.cam[2]), self.turn
     return r[0] * a + r[1] * b + r[2] * c, u[0] * a + u[1] * b + u[2] * c, f[0] * a + f[1] * b + f[2] * c
 
 
 @patch
-def _frame_of(self: _Bedroom, corners):
+def _frame_of(self: _Bedroom, corners: list[tuple]) -> tuple[slice, slice]:
     "The part of the picture that may show what has these four corners; what is behind the camera is cut off first"
     pts = [self._ahead(o) for o in corners]
     for i, j in ((0, 1), (0, 2), (1, 3), (2, 3)):
@@ -63,17 +75,18 @@ def _frame_of(self: _Bedroom, corners):
         if (p[2] < 0.1) != (q[2] < 0.1):
             t = (0.1 - p[2]) / (q[2] - p[2])
             pts.append((p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1]), 0.1))
-    xs, ys = (
-        [self.w / 2 + self.f * x / z for x, _, z in pts if z > 0.099],
-        [self.h / 2 - self.f * y / z for _, y, z in pts if z > 0.099],
-    )
-    cut = lambda v, n: slice(min(max(int(min(v)) - 1, 0), n), min(max(int(max(v)) + 2, 0), n)) if v else slice(0, 0)
-    return cut(ys, self.h), cut(xs, self.w)
+    xs = [self.w / 2 + self.f * x / z for x, _, z in pts if z > 0.099]
+    ys = [self.h / 2 - self.f * y / z for _, y, z in pts if z > 0.099]
+    if not xs:
+        return slice(0, 0), slice(0, 0)
+    return tuple(_window(int(min(v)) - 1, int(max(v)) + 2, n) for v, n in ((ys, self.h), (xs, self.w)))
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #9377b4cb
 @patch
-def pane(self: _Bedroom, axis, at, lo, hi, colour, alpha=1.0, soft=0.0):
-    "Paint the rectangle at the place `at` on `axis`, from `lo` to `hi` on the other two; `colour` may be a function of the place"
+def pane(
+    self: _Bedroom, axis: int, at: float, lo: tuple, hi: tuple, colour: Any, alpha: float = 1.0, soft: float = 0.0
+) -> None:
+    "Paint the rectangle at `at` on `axis`, from `lo` to `hi` on the others; `colour` may be a function of the place."
     i, j = [o for o in range(3) if o != axis]
     win = self._frame_of([(*(a, b)[:axis], at, *(a, b)[axis:]) for a in (lo[0], hi[0]) for b in (lo[1], hi[1])])
     if win[0].start >= win[0].stop or win[1].start >= win[1].stop:
@@ -91,46 +104,56 @@ def pane(self: _Bedroom, axis, at, lo, hi, colour, alpha=1.0, soft=0.0):
     v += cover[..., None] * (c - v)
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #4bf6b523
+def _lit(colour: Any, light: np.float32) -> Any:
+    "A colour, or a function of the place that gives one, in this light."
+    if not callable(colour):
+        return np.asarray(colour, 'f4') * light
+    return lambda a, b, win: colour(a, b, win) * light
+
+
 @patch
-def block(self: _Bedroom, lo, hi, colour, front=None):
-    "A box from the corner `lo` to `hi`; `front` is the pattern of its apply_orientation sides"
+def block(self: _Bedroom, lo: tuple, hi: tuple, colour: Any, front: Callable | None = None) -> None:
+    "A box from the corner `lo` to `hi`; `front` is the pattern of its upright sides"
     for axis, light in ((0, 0.74), (2, 0.88), (1, 1.06)):
         i, j = [o for o in range(3) if o != axis]
         if lo[axis] <= self.cam[axis] <= hi[axis]:
             continue
         at = lo[axis] if self.cam[axis] < lo[axis] else hi[axis]
         c = colour if axis == 1 or front is None else front
-        lit = (
-            (lambda a, b, win, c=c, k=np.float32(light): c(a, b, win) * k)
-            if callable(c)
-            else np.asarray(c, 'f4') * np.float32(light)
-        )
-        self.pane(axis, at, (lo[i], lo[j]), (hi[i], hi[j]), lit)
+        self.pane(axis, at, (lo[i], lo[j]), (hi[i], hi[j]), _lit(c, np.float32(light)))
 
 
 @patch
-def blob(self: _Bedroom, point, rx, ry, colour, shade=0.3, alpha=1.0, soft=1.0):
+def blob(
+    self: _Bedroom,
+    point: tuple,
+    rx: float,
+    ry: float,
+    colour: Any,
+    shade: float = 0.3,
+    alpha: float = 1.0,
+    soft: float = 1.0,
+) -> None:
     "A soft ellipse around a point in space, `rx` and `ry` in metres; lighter above"
     cx, cy, z = self.see(point)
     if z < 0.3:
         return
     rx, ry = max(rx * self.f / z, 0.6), max(ry * self.f / z, 0.6)
-    cut = lambda c, r, n: slice(min(max(int(c - r - soft - 1), 0), n), min(max(int(c + r + soft + 2), 0), n))
-    win = cut(cy, ry, self.h), cut(cx, rx, self.w)
-    x, y = (
-        np.arange(win[1].start, win[1].stop, dtype='f4')[None] + 0.5,
-        np.arange(win[0].start, win[0].stop, dtype='f4')[:, None] + 0.5,
-    )
+    rows = _window(cy - ry - soft - 1, cy + ry + soft + 2, self.h)
+    cols = _window(cx - rx - soft - 1, cx + rx + soft + 2, self.w)
+    win = rows, cols
+    x = np.arange(cols.start, cols.stop, dtype='f4')[None] + 0.5
+    y = np.arange(rows.start, rows.stop, dtype='f4')[:, None] + 0.5
     u, v = (x - cx) / rx, (y - cy) / ry
     cover = np.clip(0.5 + (1 - np.sqrt(u * u + v * v)) * min(rx, ry) / soft, 0, 1) * alpha
     w = self.rgb[win]
     w += cover[..., None] * (np.asarray(colour, 'f4') * (1 - shade * v)[..., None] - w)
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #55836f35
-def _wood(c, s):
-    "Planks `s` metres wide, along the first direction"
+def _wood(c: Any, s: float) -> Callable:
+    "Planks `s` metres wide, along the first direction."
 
-    def f(a, b, win):
+    def f(a: Any, b: Any, win: Any) -> np.ndarray:
         i = np.floor(b / s)
         tone = 0.85 + 0.25 * np.modf(np.abs(np.sin(i * 78.2) * 437.5))[0] + 0.05 * np.sin(a * 9 + i * 4)
         return c * (tone * np.where(b / s - i < 0.07, np.float32(0.7), np.float32(1)))[..., None]
@@ -138,10 +161,10 @@ def _wood(c, s):
     return f
 
 
-def _cloth(kind, c, e, s):
+def _cloth(kind: str, c: Any, e: Any, s: float) -> Callable:
     "Plain, stripes, plaid, dots or zigzag in two colours, repeated every `s` metres"
 
-    def f(a, b, win):
+    def f(a: Any, b: Any, win: Any) -> np.ndarray:
         k = 2 * math.pi / s
         if kind == 'plain':
             p = 0.15 * np.sin(a * 7) * np.sin(b * 5)
@@ -158,10 +181,10 @@ def _cloth(kind, c, e, s):
     return f
 
 
-def _shaded(pattern, a0, a1, b0, b1, k=0.25):
+def _shaded(pattern: Any, a0: float, a1: float, b0: float, b1: float, k: float = 0.25) -> Callable:
     "`pattern` (a colour or a function), darker towards the edges of the rectangle"
 
-    def f(a, b, win):
+    def f(a: Any, b: Any, win: Any) -> np.ndarray:
         c = pattern(a, b, win) if callable(pattern) else pattern
         u, v = (np.minimum(np.square(o), 1) for o in ((a - a0) / (a1 - a0) * 2 - 1, (b - b0) / (b1 - b0) * 2 - 1))
         return c * (1 - np.float32(0.7 * k) * (u * u + v * v))[..., None]
@@ -192,7 +215,7 @@ _kinds = 'plain', 'stripes', 'plaid', 'dots', 'zigzag'
 
 
 @patch
-def shell(self: _Bedroom):
+def shell(self: _Bedroom) -> None:
     "Ceiling, floor and three walls"
     d, W, D, H = self.d, self.W, self.D, self.H
     wall = self.tone(
@@ -214,18 +237,21 @@ def shell(self: _Bedroom):
     skirt = self.tone((0.92, 0.9, 0.86), (0.4, 0.28, 0.18), amp=0.03)
     for axis, at, light in ((0, -W, 0.88), (0, W, 0.94), (2, D, 1.0)):
         (lo, hi) = ((-W, 0), (W, H)) if axis == 2 else ((0, -1), (H, D))
-        lit = lambda a, b, win, k=light: (paper(a, b, win) if callable(paper) else paper) * np.float32(k)
+
+        def lit(a: Any, b: Any, win: Any, k: float = light) -> np.ndarray:
+            return (paper(a, b, win) if callable(paper) else paper) * np.float32(k)
+
         self.pane(axis, at, lo, hi, _shaded(lit, lo[0], hi[0], lo[1], hi[1]))
         self.pane(axis, at, lo, (W, 0.09) if axis == 2 else (0.09, D), skirt * np.float32(light))
 
 
 @patch
-def _carpet(self: _Bedroom, c):
+def _carpet(self: _Bedroom, c: Any) -> Callable:
     return lambda a, b, win: c * (1 + 0.07 * self.noise[win])[..., None]
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #2578d079
 @patch
-def world(self: _Bedroom, wall, u, y, v):
+def world(self: _Bedroom, wall: str, u: Any, y: Any, v: Any) -> tuple[tuple, tuple]:
     "The box of (from, to) along the `wall`, up, and away from it, as two corners in space"
     W, D = self.W, self.D
     if wall == 'back':
@@ -235,12 +261,12 @@ def world(self: _Bedroom, wall, u, y, v):
 
 
 @patch
-def put(self: _Bedroom, wall, u, y, v, colour, front=None):
+def put(self: _Bedroom, wall: str, u: Any, y: Any, v: Any, colour: Any, front: Callable | None = None) -> None:
     self.block(*self.world(wall, u, y, v), colour, front)
 
 
 @patch
-def hang(self: _Bedroom, wall, u, y, colour, v=0.02):
+def hang(self: _Bedroom, wall: str, u: Any, y: Any, colour: Any, v: Any = 0.02) -> None:
     "Something flat on the wall"
     axis = 2 if wall == 'back' else 0  # a flat thing has only one side to see
     lo, hi = self.world(wall, u, y, (v, v))
@@ -249,19 +275,19 @@ def hang(self: _Bedroom, wall, u, y, colour, v=0.02):
 
 
 @patch
-def spot(self: _Bedroom, wall, u, y, v):
+def spot(self: _Bedroom, wall: str, u: Any, y: Any, v: Any) -> tuple[float, ...]:
     return tuple(float(o) for o in self.world(wall, (u, u), (y, y), (v, v))[0])
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #4f4837ed
 @patch
-def _view(self: _Bedroom, wall, y0, y1):
+def _view(self: _Bedroom, wall: str, y0: float, y1: float) -> Callable:
     "What one sees through a window: sky and trees by day, stars and lit windows by night"
     d, green = self.d, self.tone((0.25, 0.4, 0.2), (0.4, 0.5, 0.3), (0.5, 0.45, 0.3))
     top = self.tone((0.05, 0.07, 0.15)) if self.night else self.tone((0.55, 0.75, 0.95), (0.8, 0.85, 0.9))
     low = self.tone((0.15, 0.13, 0.22)) if self.night else self.tone((0.9, 0.93, 0.95), amp=0.03)
     hill, p = y0 + (y1 - y0) * d.u(0.1, 0.5), d.u(0, 6)
 
-    def f(a, b, win):
+    def f(a: Any, b: Any, win: Any) -> np.ndarray:
         u, y = (a, b) if wall == 'back' else (b, a)
         c = low + (top - low) * np.clip((y - y0) / (y1 - y0), 0, 1)[..., None]
         c = np.where(
@@ -275,7 +301,7 @@ def _view(self: _Bedroom, wall, y0, y1):
 
 
 @patch
-def window(self: _Bedroom, wall, u):
+def window(self: _Bedroom, wall: str, u: Any) -> None:
     d, y0, y1, w = self.d, self.d.u(0.8, 1.05), self.d.u(1.9, 2.15), self.d.u(0.4, 0.75)
     frame = self.tone((0.94, 0.93, 0.9), (0.45, 0.3, 0.2), amp=0.03)
     self.hang(wall, (u - w - 0.06, u + w + 0.06), (y0 - 0.06, y1 + 0.06), frame * 0.9)
@@ -293,9 +319,12 @@ def window(self: _Bedroom, wall, u):
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #cd3763b3
 @patch
-def _curtains(self: _Bedroom, wall, u, w, top):
+def _curtains(self: _Bedroom, wall: str, u: Any, w: float, top: float) -> None:
     d, c, k = self.d, self.tone(*_fabrics), self.d.u(25, 45)
-    folds = lambda a, b, win: c * (0.85 + 0.2 * np.sin((a if wall == 'back' else b) * k))[..., None]
+
+    def folds(a: Any, b: Any, win: Any) -> np.ndarray:
+        return c * (0.85 + 0.2 * np.sin((a if wall == 'back' else b) * k))[..., None]
+
     low, b = d.u(0.05, 0.8), d.u(0.18, 0.4)
     for s in (-1, 1):
         self.hang(wall, tuple(sorted((u + s * (w + 0.15), u + s * (w + 0.15 - b)))), (low, top + 0.15), folds, 0.08)
@@ -303,7 +332,7 @@ def _curtains(self: _Bedroom, wall, u, w, top):
 
 
 @patch
-def _sun(self: _Bedroom, wall, u, w):
+def _sun(self: _Bedroom, wall: str, u: Any, w: float) -> None:
     "The light of the window on the floor"
     v = self.d.u(0.5, 1.5)
     lo, hi = self.world(wall, (u - w, u + w), (0, 0), (v, v + self.d.u(0.7, 1.2)))
@@ -313,48 +342,57 @@ def _sun(self: _Bedroom, wall, u, w):
 
 
 @patch
-def pictures(self: _Bedroom, wall, u):
+def pictures(self: _Bedroom, wall: str, u: Any) -> None:
     d, n = self.d, self.d.pick([1, 1, 2, 3])
     w, h, y = d.u(0.18, 0.45) / n**0.5, d.u(0.15, 0.32), d.u(1.5, 1.75)
-    frame, a = (
-        self.tone(*_woods, (0.85, 0.7, 0.35)),
-        self.tone((0.5, 0.6, 0.7), (0.8, 0.75, 0.6), (0.3, 0.35, 0.3), (0.7, 0.45, 0.35)),
-    )
+    frame = self.tone(*_woods, (0.85, 0.7, 0.35))
+    a = self.tone((0.5, 0.6, 0.7), (0.8, 0.75, 0.6), (0.3, 0.35, 0.3), (0.7, 0.45, 0.35))
     for k in range(n):
-        x, b, p = (
-            u + (k - (n - 1) / 2) * (2 * w + 0.15),
-            self.tone((0.3, 0.4, 0.25), (0.7, 0.6, 0.4), (0.2, 0.25, 0.4)),
-            d.u(0, 6),
-        )
+        x = u + (k - (n - 1) / 2) * (2 * w + 0.15)
+        b = self.tone((0.3, 0.4, 0.25), (0.7, 0.6, 0.4), (0.2, 0.25, 0.4))
+        p = d.u(0, 6)
         self.hang(wall, (x - w, x + w), (y - h, y + h), frame)
         self.hang(wall, (x - w + 0.04, x + w - 0.04), (y - h + 0.04, y + h - 0.04), (0.93, 0.92, 0.88), 0.03)
-        paint = lambda s, t, win: np.where(
-            ((t if wall == 'back' else s) < y + 0.07 * np.sin((s if wall == 'back' else t) * 9 + p))[..., None], b, a
-        )
+
+        def paint(s: Any, t: Any, win: Any, b: Any = b, p: float = p) -> np.ndarray:
+            up, along = (t, s) if wall == 'back' else (s, t)
+            return np.where((up < y + 0.07 * np.sin(along * 9 + p))[..., None], b, a)
+
         self.hang(wall, (x - w + 0.08, x + w - 0.08), (y - h + 0.08, y + h - 0.08), paint, 0.035)
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #ff01b41f
 @patch
-def _shadow(self: _Bedroom, wall, u, v, k=0.5):
+def _shadow(self: _Bedroom, wall: str, u: Any, v: Any, k: float = 0.5) -> None:
     "It is darker under and around the box (from, to) along and away from the wall"
     lo, hi = self.world(wall, (u[0] - 0.1, u[1] + 0.1), (0, 0), (v[0], v[1] + 0.1))
     self.pane(1, 0.004, (lo[0], lo[2]), (hi[0], hi[2]), lambda a, b, win: self.rgb[win] * np.float32(1 - k), soft=0.15)
 
 
 @patch
-def bed(self: _Bedroom, wall, u):
-    d, w, l, h = self.d, self.d.u(0.65, 0.95), self.d.u(1.85, 2.05), self.d.u(0.42, 0.58)
+def bed(self: _Bedroom, wall: str, u: Any) -> None:
+    d = self.d
+    w = d.u(0.65, 0.95)
+    length = d.u(1.85, 2.05)
+    h = d.u(0.42, 0.58)
     wood, c, e = self.tone(*_woods), self.tone(*_fabrics), self.tone(*_fabrics, (0.95, 0.94, 0.9))
     blanket = _cloth(d.pick(_kinds), c, e, d.u(0.16, 0.45))
-    side = lambda a, b, win: blanket(a, b, win) * (0.9 + 0.1 * np.sin((a + b) * 30))[..., None]
+
+    def side(a: Any, b: Any, win: Any) -> np.ndarray:
+        return blanket(a, b, win) * (0.9 + 0.1 * np.sin((a + b) * 30))[..., None]
+
     top = h + d.u(0.35, 0.75)
-    self._shadow(wall, (u - w, u + w), (0, l))
+    self._shadow(wall, (u - w, u + w), (0, length))
     self.put(wall, (u - w - 0.06, u + w + 0.06), (0, top), (0, 0.08), wood)
-    self.put(wall, (u - w, u + w), (0.12, h - 0.2), (0.08, l), wood)
+    self.put(wall, (u - w, u + w), (0.12, h - 0.2), (0.08, length), wood)
     white = self.tone((0.93, 0.92, 0.9), (0.85, 0.85, 0.88), c * 0.5 + 0.5, amp=0.03)
-    self.put(wall, (u - w, u + w), (h - 0.2, h), (0.08, l), white)
+    self.put(wall, (u - w, u + w), (h - 0.2, h), (0.08, length), white)
     self.put(
-        wall, (u - w - 0.03, u + w + 0.03), (h - d.u(0.15, 0.4), h + 0.03), (d.u(0.55, 0.8), l + 0.03), blanket, side
+        wall,
+        (u - w - 0.03, u + w + 0.03),
+        (h - d.u(0.15, 0.4), h + 0.03),
+        (d.u(0.55, 0.8), length + 0.03),
+        blanket,
+        side,
     )
     if d.yes(0.6):
         self.put(wall, (u - w - 0.02, u + w + 0.02), (h, h + 0.05), (0.6, 0.82), white)
@@ -363,16 +401,16 @@ def bed(self: _Bedroom, wall, u):
             wall,
             (u - w - 0.035, u + w + 0.035),
             (h - 0.2, h + 0.045),
-            (l - d.u(0.4, 0.7), l - 0.15),
+            (length - d.u(0.4, 0.7), length - 0.15),
             self.tone(*_fabrics),
         )
     self._pillows(wall, u, w, h, e)
     if d.yes(0.4):
-        self.put(wall, (u - w - 0.05, u + w + 0.05), (0, h + d.u(0.05, 0.25)), (l + 0.03, l + 0.1), wood)
+        self.put(wall, (u - w - 0.05, u + w + 0.05), (0, h + d.u(0.05, 0.25)), (length + 0.03, length + 0.1), wood)
 
 
 @patch
-def _pillows(self: _Bedroom, wall, u, w, h, e):
+def _pillows(self: _Bedroom, wall: str, u: Any, w: float, h: float, e: Any) -> None:
     d, n = self.d, self.d.pick([1, 2, 2, 2])
     for row, c in enumerate([self.tone((0.95, 0.94, 0.92), e, amp=0.03), self.tone(*_fabrics)][: d.pick([1, 2])]):
         for k in range(n):
@@ -388,11 +426,14 @@ def _pillows(self: _Bedroom, wall, u, w, h, e):
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #f0ed74e4
 @patch
-def table(self: _Bedroom, wall, u, lamp=True):
-    d, h, w, wood = self.d, self.d.u(0.45, 0.6), self.d.u(0.2, 0.28), self.tone(*_woods)
-    drawers = lambda a, b, win: (
-        wood * np.where((((b if wall == 'back' else a) % (h / 2)) < 0.03)[..., None], np.float32(0.6), np.float32(1))
-    )
+def table(self: _Bedroom, wall: str, u: Any, lamp: bool = True) -> None:
+    h, w = self.d.u(0.45, 0.6), self.d.u(0.2, 0.28)
+    wood = self.tone(*_woods)
+
+    def drawers(a: Any, b: Any, win: Any) -> np.ndarray:
+        line = ((b if wall == 'back' else a) % (h / 2)) < 0.03
+        return wood * np.where(line[..., None], np.float32(0.6), np.float32(1))
+
     self._shadow(wall, (u - w, u + w), (0, 0.4), 0.35)
     self.put(wall, (u - w, u + w), (0, h), (0.02, 0.42), wood, drawers)
     if lamp:
@@ -400,7 +441,7 @@ def table(self: _Bedroom, wall, u, lamp=True):
 
 
 @patch
-def _lamp(self: _Bedroom, wall, u, h):
+def _lamp(self: _Bedroom, wall: str, u: Any, h: float) -> None:
     d, c = self.d, self.tone((0.95, 0.88, 0.7), (0.9, 0.9, 0.86), (0.85, 0.5, 0.4), (0.5, 0.6, 0.7))
     on = self.night or d.yes(0.35)
     self.blob(
@@ -421,14 +462,14 @@ def _lamp(self: _Bedroom, wall, u, h):
 
 
 @patch
-def chest(self: _Bedroom, wall, u):
+def chest(self: _Bedroom, wall: str, u: Any) -> None:
     "A chest of drawers, or a wardrobe"
     d, tall, wood = self.d, self.d.yes(0.35), self.tone(*_woods)
     h, w, s = (
         (d.u(1.7, 2.1), d.u(0.4, 0.6), d.u(0.4, 0.5)) if tall else (d.u(0.75, 1.0), d.u(0.45, 0.7), d.u(0.22, 0.3))
     )
 
-    def front(a, b, win):
+    def front(a: Any, b: Any, win: Any) -> np.ndarray:
         y, x = (b, a) if wall == 'back' else (a, b)
         line = ((x - u) % s < 0.025) if tall else (y % s < 0.025)
         knob = (
@@ -442,13 +483,16 @@ def chest(self: _Bedroom, wall, u):
 
     self._shadow(wall, (u - w, u + w), (0, 0.5), 0.4)
     self.put(wall, (u - w, u + w), (0, h), (0.02, 0.5), wood, front)
-    mirror = lambda a, b, win: np.array((0.7, 0.76, 0.8), 'f4') * (0.85 + 0.25 * np.sin((a + b) * 3))[..., None]
+
+    def mirror(a: Any, b: Any, win: Any) -> np.ndarray:
+        return np.array((0.7, 0.76, 0.8), 'f4') * (0.85 + 0.25 * np.sin((a + b) * 3))[..., None]
+
     if not tall and d.yes(0.5):
         self.hang(wall, (u - 0.3, u + 0.3), (h + 0.15, h + 0.95), mirror, 0.04)
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #805a08a0
 @patch
-def rug(self: _Bedroom, wall, u):
+def rug(self: _Bedroom, wall: str, u: Any) -> None:
     d, c, e = self.d, self.tone(*_fabrics), self.tone(*_fabrics)
     lo, hi = self.world(wall, (u - d.u(0.9, 1.4), u + d.u(0.9, 1.4)), (0, 0), (d.u(0.9, 1.3), d.u(2.3, 2.9)))
     self.pane(1, 0.002, (lo[0], lo[2]), (hi[0], hi[2]), e)
@@ -458,7 +502,7 @@ def rug(self: _Bedroom, wall, u):
 
 
 @patch
-def plant(self: _Bedroom, wall, u):
+def plant(self: _Bedroom, wall: str, u: Any) -> None:
     d, c = self.d, self.tone((0.2, 0.42, 0.18), (0.3, 0.45, 0.25), (0.35, 0.5, 0.2))
     self._shadow(wall, (u - 0.15, u + 0.15), (0.1, 0.4), 0.3)
     self.put(
@@ -476,7 +520,7 @@ def plant(self: _Bedroom, wall, u):
 
 
 @patch
-def overhead(self: _Bedroom):
+def overhead(self: _Bedroom) -> None:
     "A lamp on the ceiling"
     z, H, c = self.D * self.d.u(0.55, 0.7), self.H, (0.98, 0.96, 0.88)
     self.block((-0.012, H - 0.3, z - 0.012), (0.012, H, z + 0.012), (0.3, 0.3, 0.3))
@@ -485,7 +529,7 @@ def overhead(self: _Bedroom):
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #3b44d5db
 @patch
-def furnish(self: _Bedroom):
+def furnish(self: _Bedroom) -> None:
     d, W, D = self.d, self.W, self.D
     self.lights, self.night = [], d.yes(0.28)
     left = self.ray[0].mean() < 0
@@ -519,7 +563,7 @@ def furnish(self: _Bedroom):
 
 
 @patch
-def develop(self: _Bedroom):
+def develop(self: _Bedroom) -> np.ndarray:
     "Lights, exposure and noise: the picture in bytes"
     d, im = self.d, self.rgb
     light = (
@@ -541,24 +585,24 @@ def develop(self: _Bedroom):
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #70310501
 def draw_bedroom(
-    seed,  # a number, or a list of them
-    size=(96, 96),  # height and width in pixels, 32 or more
-) -> np.ndarray:  # uint8 [h,w,3]
-    "Draw one bedroom."
+    seed: int | list[int],  # a number, or a list of them
+    size: tuple[int, int] = (96, 96),  # height and width in pixels, 32 or more
+) -> np.ndarray:  # uint8 (h, w, 3)
+    "Draw one bedroom. Raises `ValueError`."
     if min(size) < 32:
         raise ValueError(f'a bedroom needs 32 pixels or more in height and width, not {tuple(size)}')
-    room = _Bedroom(Dice(seed), *size)
-    room.furnish()
-    return room.develop()
+    bedroom = _Bedroom(Dice(seed), *size)
+    bedroom.furnish()
+    return bedroom.develop()
 
 # %% ../../nbs/synth/05_bedrooms.ipynb #7a22bd57
 @synth_set('bedrooms')
 def make_bedrooms(
-    dest,  # the folder to make
-    n: int = 2000,  # pictures
-    size=(96, 96),  # height and width in pixels; one number for both
-    seed: int = 42,
-):  # the same seed gives the same pictures
+    dest: Path,  # the folder to make
+    n: int = 2000,  # images
+    size: int | tuple[int, int] = (96, 96),  # height and width in pixels; one number for both
+    seed: int = 42,  # the same seed gives the same images
+) -> None:
     "Write a folder of bedrooms: `<number>_bedroom.jpg`."
     size = (size, size) if isinstance(size, int) else size
     for i in progress(range(n), desc='bedrooms'):

@@ -6,6 +6,8 @@
 __all__ = ['number_words', 'make_human_numbers']
 
 # %% ../../nbs/synth/02_numbers.ipynb #466aa2a7
+from pathlib import Path
+
 from .registry import synth_set
 
 # %% ../../nbs/synth/02_numbers.ipynb #ee2d7a0f
@@ -18,8 +20,8 @@ _tens = 'twenty thirty forty fifty sixty seventy eighty ninety'.split()
 
 def number_words(
     n: int,  # 0 to 9999; 0 has no words
-) -> str:  # small letters, no 'and', no hyphens
-    "The number `n` in English words, as the lecture's data set writes it."
+) -> str:  # lower case, no 'and', no hyphens
+    "The number `n` in English words, as the lecture's data set writes it. Raises `ValueError` outside 0 to 9999."
     if not 0 <= n <= 9999:
         raise ValueError(f'{n} is not between 0 and 9999')
     if n >= 1000:
@@ -32,7 +34,9 @@ def number_words(
 
 # %% ../../nbs/synth/02_numbers.ipynb #1b1010c6
 @synth_set('human_numbers', note=False)
-def make_human_numbers(dest):  # the folder to make
+def make_human_numbers(
+    dest: Path,  # the folder to fill
+) -> None:
     "Write `train.txt` (1 to 7999) and `valid.txt` (8001 to 9999), byte for byte the lecture's."
     for name, nums in dict(train=range(1, 8000), valid=range(8001, 10000)).items():
         (dest / f'{name}.txt').write_bytes(''.join(f'{number_words(o)} \n' for o in nums).encode())

@@ -6,6 +6,8 @@
 __all__ = ['synth_sets', 'synth_set', 'Dice', 'smooth_field']
 
 # %% ../../nbs/synth/00_registry.ipynb #6145f581
+from collections.abc import Callable, Sequence
+from typing import Any
 from pathlib import Path
 import functools
 import inspect
@@ -22,8 +24,8 @@ its lessons run anywhere. Figures measured on it say nothing about real data.
 recipe: """
 
 
-def _recipe(dest):  # None where there is no such file, or it is not ours
-    "The recipe by which the folder `dest` was made."
+def _arguments(dest):
+    "The arguments with which the folder `dest` was made; `None` if there is no such file, or it is not ours."
     try:
         return json.loads((Path(dest) / 'SYNTHETIC.txt').read_text(encoding='utf-8').split('recipe: ', 1)[1])
     except (OSError, IndexError, ValueError):
@@ -32,9 +34,9 @@ def _recipe(dest):  # None where there is no such file, or it is not ours
 # %% ../../nbs/synth/00_registry.ipynb #efceddda
 def synth_set(
     name: str,  # the set is then found as `synth://name`
-    note: bool = True,  # write `SYNTHETIC.txt`? No only where what is made is exactly the original
-    version: int = 1,
-):  # raise it when the recipe is the same and what comes out is not
+    note: bool = True,  # write `SYNTHETIC.txt`? `False` only where the result is exactly the original data
+    version: int = 1,  # raise it when the same arguments give another result than before
+) -> Callable:  # the decorator
     "Decorator: registers `func(dest, **params)`, which fills the empty folder `dest`, as the built-in data set `name`."
 
     def deco(func):
@@ -45,8 +47,8 @@ def synth_set(
             bound = sig.bind(dest, *args, **kwargs)
             bound.apply_defaults()
             _, *params = bound.arguments.items()
-            recipe = json.loads(json.dumps(dict(set=name, version=version, **dict(params))))  # as it will be read again
-            return _make(func, Path(dest), recipe, note)
+            made_with = json.loads(json.dumps(dict(set=name, version=version, **dict(params))))  # as it will be read
+            return _make(func, Path(dest), made_with, note)
 
         synth_sets[name] = make
         return make
@@ -54,43 +56,70 @@ def synth_set(
     return deco
 
 # %% ../../nbs/synth/00_registry.ipynb #98336685
-def _make(func, dest, recipe, note):
-    "Fill the folder `dest` by `recipe`, unless that has been done."
-    if note and _recipe(dest) == recipe:
+def _make(func, dest, made_with, note):
+    "Fill the folder `dest` with the noted arguments, unless that has been done."
+    if note and _arguments(dest) == made_with:
         return dest
-    params = {k: v for k, v in recipe.items() if k not in ('set', 'version')}
+    params = {k: v for k, v in made_with.items() if k not in ('set', 'version')}
     try:
         with atomic_folder(dest) as tmp:
             func(tmp, **params)
             if note:
-                (tmp / 'SYNTHETIC.txt').write_text(_notice + json.dumps(recipe) + '\n', encoding='utf-8')
+                (tmp / 'SYNTHETIC.txt').write_text(_notice + json.dumps(made_with) + '\n', encoding='utf-8')
     except FileExistsError:
-        if not (note and _recipe(dest) == recipe):
-            raise  # another process was quicker with the same recipe: fine
+        if not (note and _arguments(dest) == made_with):
+            raise  # another process was quicker with the same arguments: fine
     return dest
 
 # %% ../../nbs/synth/00_registry.ipynb #668c14a5
 class Dice:
-    "Random numbers in the shapes that a painter needs, all from one seed"
+    "Random numbers in the forms that drawing a picture needs, all from one seed."
 
-    def __init__(self, seed):
+    def __init__(
+        self,
+        seed: int | Sequence[int],  # for NumPy's default generator
+    ):
         self.rng = np.random.default_rng(seed)
 
-    def u(self, lo=0.0, hi=1.0, n=None):
+    def u(
+        self,
+        lo: float = 0.0,  # lower bound
+        hi: float = 1.0,  # upper bound
+        n: int | None = None,  # how many; `None`: one number
+    ) -> Any:  # a float, or an array [n]
+        "Uniform random numbers."
         return lo + (hi - lo) * self.rng.random(n)
 
-    def yes(self, p):
+    def yes(
+        self,
+        p: float,  # probability
+    ) -> bool:
+        "True with probability `p`."
         return self.rng.random() < p
 
-    def pick(self, o):
+    def pick(
+        self,
+        o: Sequence,  # what to choose from
+    ) -> Any:
+        "One element of `o`."
         return o[int(self.rng.random() * len(o))]
 
-    def tone(self, *colours, amp=0.08):
+    def tone(
+        self,
+        *colours: Sequence[float],  # RGB, 0..1
+        amp: float = 0.08,  # largest change of a channel
+    ) -> np.ndarray:  # [3], 0.02 to 0.98
+        "One of the colours, slightly changed."
         return np.minimum(np.maximum(np.array(self.pick(colours)) + self.u(-amp, amp, 3), 0.02), 0.98)
 
 # %% ../../nbs/synth/00_registry.ipynb #dbcfe0b6
-def smooth_field(dice, h, w, cell):
-    "A smooth random field from -1 to 1: random numbers on a coarse grid, and straight lines between them"
+def smooth_field(
+    dice: Dice,  # the random numbers
+    h: int,  # height in pixels
+    w: int,  # width in pixels
+    cell: float,  # pixels between the points of the coarse grid
+) -> np.ndarray:  # [h,w], -1 to 1
+    "A smooth random field: random numbers on a coarse grid, interpolated linearly."
     g = dice.rng.random((int(h // cell) + 2, int(w // cell) + 2)) * 2 - 1
     y, x = np.arange(h) / cell, np.arange(w) / cell
     i, j = y.astype(int), x.astype(int)

@@ -147,7 +147,7 @@ class TextLearner(Learner):
     "A `Learner` that saves the vocabulary with each checkpoint, and compares it before loading."
 
     def _vocab_file(self, name):
-        return self._file(name).with_suffix('.vocab.json')
+        return self.checkpoint_path(name).with_suffix('.vocab.json')
 
     def save(
         self,
@@ -273,7 +273,7 @@ def save_encoder(
     "Write the encoder and its vocabulary to `path/model_dir/name.safetensors`."
     vocab = self.data.vocab
     meta = dict(kind='encoder', sep=vocab.sep, itos=vocab.itos)
-    save_tensors(self._file(name), dict(self.model.encoder.state_dict()), meta)
+    save_tensors(self.checkpoint_path(name), dict(self.model.encoder.state_dict()), meta)
 
 
 @patch
@@ -285,7 +285,7 @@ def load_encoder(
     if isinstance(name, Learner):
         state, vocab = name.model.encoder.state_dict(), name.data.vocab
     else:
-        state, meta = load_tensors(self._file(name))
+        state, meta = load_tensors(self.checkpoint_path(name))
         vocab = Vocab(meta['itos'], meta['sep'])
     self.data.vocab.check_same(vocab, 'The encoder')
     load_state(self.model.encoder, state)

@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['mobilenet_weights', 'resnet18_weights', 'in_channels', 'model_sizes', 'is_folded', 'unfold_bn', 'create_body',
-           'before_shrinking', 'skip_links', 'Skips']
+           'before_shrinking', 'chain_links', 'Skips']
 
 # %% ../../nbs/vision/07_encoder.ipynb #9d4b6533
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 import math
 import warnings
+
 from fastcore.basics import patch
-from torch import fx
-from torch import nn
+from torch import Tensor, fx, nn
 import torch
+
 from ..core.architecture import register
 from ..core.checkpoint import CheckpointError, load_state, load_weights
 from ..core.download import DataError, find_weights
@@ -24,9 +26,8 @@ _head_types = nn.Linear, nn.Flatten, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d,
 
 
 def _is_head(m):
-    return any(isinstance(o, _head_types) for o in m.modules()) and not any(
-        isinstance(o, nn.Conv2d) for o in m.modules()
-    )
+    parts = list(m.modules())
+    return any(isinstance(o, _head_types) for o in parts) and not any(isinstance(o, nn.Conv2d) for o in parts)
 
 
 def _headless(m, cut=None):
@@ -43,7 +44,7 @@ def _headless(m, cut=None):
         return m
     body = nn.Sequential(*parts[: heads[0]])
     if not isinstance(m, nn.Sequential) and not one_param(m).is_meta:
-        _same_inside(m, body, parts[heads[0]])
+        _check_body(m, body, parts[heads[0]])
     return body
 
 
@@ -51,19 +52,23 @@ def _library(o):
     return (getattr(o, '__module__', None) or '').partition('.')[0]
 
 
-def _same_inside(m, body, head):
+def _same_map(a, b):
+    return a.numel() == b.numel() and torch.allclose(a.flatten(), b.flatten(), rtol=1e-3, atol=1e-4)
+
+
+def _check_body(m, body, head):
     "Raise `ValueError` unless `body` computes what reaches `head` inside `m`."
     got, x, why = [], _probe(m, (64, 64)), ''
-    handle = head.register_forward_pre_hook(lambda l, i: got.append(i[0]))
+    handle = head.register_forward_pre_hook(lambda module, args: got.append(args[0]))
     try:
         with eval_mode(m), torch.no_grad():
-            m(x.clone()), (y := body(x))
+            m(x.clone())
+            y = body(x)
     except (RuntimeError, ValueError, AssertionError) as e:
         y, why = None, f' ({e})'
     finally:
         handle.remove()
-    same = lambda a, b: a.numel() == b.numel() and torch.allclose(a.flatten(), b.flatten(), rtol=1e-3, atol=1e-4)
-    if not got or not _is_map(y) or not any(same(got[0], o) for o in (y, y.mean((2, 3)), y.amax((2, 3)))):
+    if not got or not _is_map(y) or not any(_same_map(got[0], o) for o in (y, y.mean((2, 3)), y.amax((2, 3)))):
         raise ValueError(
             f'{type(m).__name__} does more than call its children, so its head cannot be found{why}: give cut=, a function '
             'that takes it and returns the part that makes maps'
@@ -71,12 +76,12 @@ def _same_inside(m, body, head):
 
 # %% ../../nbs/vision/07_encoder.ipynb #bb60dac8
 def in_channels(
-    m,  # any module
-):  # int
+    m: nn.Module,  # any module
+) -> int:
     "How many channels the first convolution of `m` takes. Raises `ValueError` if it has none."
-    for l in m.modules():
-        if isinstance(l, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-            return l.in_channels
+    for layer in m.modules():
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            return layer.in_channels
     raise ValueError(
         f"{type(m).__name__} has no convolution, so it does not say how many channels it takes: give n_in="
     )
@@ -92,9 +97,9 @@ def _probe(m, size, n_in=None):
 
 
 def model_sizes(
-    m,  # a module that takes pictures
-    size=(64, 64),  # height and width of the picture to send through
-):  # list of torch.Size, one for each child of `m`
+    m: nn.Module,  # takes pictures
+    size: Sequence[int] = (64, 64),  # height and width of the picture to send through
+) -> list[torch.Size]:  # one for each child of `m`
     "The shape of what each child of `m` puts out. The model stays as it is."
     with hook_outputs(children(m)) as hs, eval_mode(m), torch.no_grad(), torch.random.fork_rng(devices=[]):
         m(_probe(m, size))
@@ -125,7 +130,7 @@ def _make(arch):
 
 # %% ../../nbs/vision/07_encoder.ipynb #99c7eeb9
 def _first_conv(m):
-    return next((l for l in m.modules() if isinstance(l, nn.Conv2d)), None)
+    return next((o for o in m.modules() if isinstance(o, nn.Conv2d)), None)
 
 
 def _adapt(m, n_in):
@@ -135,7 +140,7 @@ def _adapt(m, n_in):
         return m
     if conv.groups > 1:
         raise ValueError(
-            f'the first convolution has {conv.groups} groups, so n_in={n_in} cannot be had: adapt it by hand'
+            f'the first convolution has {conv.groups} groups, so it cannot be made to take {n_in} channels: adapt it by hand'
         )
     w, n = conv.weight.detach(), conv.in_channels
     w = w.sum(1, keepdim=True) if n_in == 1 else w.repeat(1, -(-n_in // n), 1, 1)[:, :n_in] * (n / n_in)
@@ -149,7 +154,8 @@ def _weights(name, pretrained):
         return load_weights(pretrained), Path(pretrained).name
     if name is None:
         raise ValueError(
-            "pretrained=True means torchvision's weights, and this is none of its models: give a file, or pretrained=False"
+            "pretrained=True means torchvision's weights, and this is none of its models: give a file, "
+            "or pretrained=False"
         )
     try:
         path = find_weights(name)
@@ -170,7 +176,8 @@ def _load_body(m, body, state, what):
         k for k, o in m.state_dict(keep_vars=True).items() if id(o) in ids and not k.endswith('num_batches_tracked')
     ]
     diff = load_state(m, state, strict=False)
-    missing, shapes = [k for k in diff['missing'] if k in mine], [o for o in diff['shapes'] if o.split(' (')[0] in mine]
+    missing = [k for k in diff['missing'] if k in mine]
+    shapes = [o for o in diff['shapes'] if o.split(' (')[0] in mine]
     if len(missing) + len(shapes) >= len(mine):
         raise CheckpointError(
             f"'{what}' holds weights of another model: nothing of this encoder is in it. "
@@ -185,56 +192,63 @@ def _load_body(m, body, state, what):
         )
 
 # %% ../../nbs/vision/07_encoder.ipynb #dc6139d7
+mobilenet_weights = 'mobilenet_v2_from_int8.pth'  # file names, for `find_weights`
+resnet18_weights = 'resnet18_partial_bnfolded.pth'
+
+
+def _affine_bns(m):
+    "The batch norms of `m` that have statistics and weights."
+    return [o for o in m.modules() if isinstance(o, bn_types) and o.running_mean is not None and o.affine]
+
+
 def is_folded(
-    m,  # any module
-):  # bool
+    m: nn.Module,  # any module
+) -> bool:
     "Have the batch norms of `m` been folded into its convolutions, and only their biases been left?"
-    bns = [o for o in m.modules() if isinstance(o, bn_types) and o.running_mean is not None and o.affine]
+    bns = _affine_bns(m)
     return any(o.bias.any() for o in bns) and all(
         not o.running_mean.any() and (o.running_var - 1).abs().max() < 1e-3 for o in bns
     )
 
 
 def unfold_bn(
-    m,  # a module with batch norms
-    batches,  # a batch of pictures, or several: such as it will see
-):  # m; in evaluation mode it computes what it did, up to rounding
-    "Give batch norms the statistics of `batches`, and weights and biases that undo the change: then training mode computes the same, too."
-    bns = [o for o in m.modules() if isinstance(o, bn_types) and o.running_mean is not None and o.affine]
+    m: nn.Module,  # with batch norms
+    batches: Tensor | Iterable[Tensor],  # a batch of pictures, or several: such as it will see
+) -> nn.Module:  # `m`; in evaluation mode it computes what it did, up to rounding
+    "Give batch norms the statistics of `batches`, and weights that undo it: then training mode computes the same, too."
+    bns = _affine_bns(m)
     sums = {o: [0, 0.0, 0.0] for o in bns}
 
-    def note(o, i):
-        x = i[0].detach().transpose(0, 1).flatten(1).double()
-        n, a, b = sums[o]
-        sums[o] = n + x.shape[1], a + x.sum(1), b + x.pow(2).sum(1)
+    def add_up(bn, args):
+        x = args[0].detach().transpose(0, 1).flatten(1).double()
+        n, total, squares = sums[bn]
+        sums[bn] = n + x.shape[1], total + x.sum(1), squares + x.pow(2).sum(1)
 
-    handles = [o.register_forward_pre_hook(note) for o in bns]
+    handles = [o.register_forward_pre_hook(add_up) for o in bns]
     try:
         with eval_mode(m), torch.no_grad():
             for xb in [batches] if isinstance(batches, torch.Tensor) else batches:
                 m(xb)
     finally:
-        [h.remove() for h in handles]
+        for h in handles:
+            h.remove()
     for o in bns:
-        _restat(o, *sums[o])
+        _set_statistics(o, *sums[o])
     return m
 
 
 @torch.no_grad()
-def _restat(bn, n, total, squares):
+def _set_statistics(bn, n, total, squares):
     if not n:
         return
     mean = total / n
     var = (squares / n - mean**2).clamp(min=0)
-    slope = bn.weight / (bn.running_var + bn.eps).sqrt()
-    shift = bn.bias - bn.running_mean * slope
-    news = shift + mean * slope, slope * (var + bn.eps).sqrt(), mean, var
-    for o, v in zip((bn.bias, bn.weight, bn.running_mean, bn.running_var), news):
-        o.copy_(v)
-
-
-mobilenet_weights = 'mobilenet_v2_from_int8.pth'
-resnet18_weights = 'resnet18_partial_bnfolded.pth'
+    scale = bn.weight / (bn.running_var + bn.eps).sqrt()
+    shift = bn.bias - bn.running_mean * scale
+    bn.bias.copy_(shift + mean * scale)
+    bn.weight.copy_(scale * (var + bn.eps).sqrt())
+    bn.running_mean.copy_(mean)
+    bn.running_var.copy_(var)
 
 # %% ../../nbs/vision/07_encoder.ipynb #6941cff6
 @register(name='torchvision_body')
@@ -243,12 +257,12 @@ def _torchvision_body(name, cut=None, n_in=3):
 
 
 def create_body(
-    arch,  # a function of torchvision.models or its name, any module, or a function that makes one
-    pretrained=True,  # True: torchvision's weights; a file (.pth, .safetensors); False: random weights
-    cut=None,  # how many children to keep, or a function from model to body; None: all that stand before the head
-    n_in=3,  # channels of the pictures; the first layer's weights are kept: summed up for 1, else repeated and scaled
-):  # nn.Module
-    "The part of a network that makes maps. Raises `DataError`, `CheckpointError`, `ValueError`."
+    arch: Callable | str | nn.Module,  # of torchvision.models or the name of one, a module, or what makes one
+    pretrained: bool | str | Path = True,  # torchvision's weights? or a file (.pth, .safetensors)
+    cut: int | Callable | None = None,  # number of children, or function from model to body; None: all before the head
+    n_in: int = 3,  # channels of the pictures; the first layer's weights are summed up for 1, else repeated and scaled
+) -> nn.Module:
+    "The part of a network that makes maps. Raises `DataError`, `CheckpointError`, `ValueError`, `TypeError`."
     m, name = _make(arch)
     body = _headless(m, cut)
     if pretrained is not False:
@@ -262,7 +276,7 @@ def create_body(
             )
     _adapt(body, n_in)
     if name and not hasattr(arch, 'func') and not callable(cut):
-        body.__dict__['_recipe'] = 'torchvision_body', (name, cut, n_in), {}
+        body.__dict__['_made_with'] = 'torchvision_body', (name, cut, n_in), {}
     return body
 
 # %% ../../nbs/vision/07_encoder.ipynb #37ff0f17
@@ -277,7 +291,7 @@ def _is_chain(m):
         return True
     try:
         first, *calls, last = _Outline().trace(m).nodes
-    except Exception:
+    except Exception:  # whatever the code of a stranger raises while it is traced: it is no chain then
         return False
     names, came = [n for n, _ in m.named_children()], [first, *calls]
     return (
@@ -295,7 +309,9 @@ def _ratio(a, b):
     return max(a[-2] / max(b[-2], 1), a[-1] / max(b[-1], 1))
 
 
-def before_shrinking(shapes):
+def before_shrinking(
+    shapes: Sequence[Sequence[int]],  # of maps, in the order in which they are made; height and width last
+) -> list[int]:  # indices
     "Which of a row of maps are the last of their size before one that is clearly smaller."
     res, at = [], 0
     for i, s in enumerate(shapes):
@@ -307,21 +323,25 @@ def before_shrinking(shapes):
     return res
 
 # %% ../../nbs/vision/07_encoder.ipynb #a35563b3
-def skip_links(m, opened, prefix=''):
-    "The links of a chain, containers named in `opened` taken apart: (name, module) pairs."
+def chain_links(
+    m: nn.Module,  # a chain: a module that calls its children one after the other
+    opened: Sequence[str],  # names of containers to be taken apart
+    prefix: str = '',  # of the names
+) -> list[tuple[str, nn.Module]]:  # name and module of each link, in order
+    "The links of a chain, containers named in `opened` taken apart."
     res = []
     for n, c in m._modules.items():
         if c is None:
             continue
-        res += skip_links(c, opened, f'{prefix}{n}.') if prefix + n in opened else [(prefix + n, c)]
+        res += chain_links(c, opened, f'{prefix}{n}.') if prefix + n in opened else [(prefix + n, c)]
     return res
 
 
 def _run_chain(m, opened, x):
     "Output of each link, with how often it had been changed in place by then."
     res = []
-    for _, l in skip_links(m, opened):
-        x = l(x)
+    for _, link in chain_links(m, opened):
+        x = link(x)
         res.append((x, getattr(x, '_version', 0)))
     return res
 
@@ -330,21 +350,25 @@ def _open_chain(m, x):
     "The containers to be taken apart so that no link shrinks the grid by more than 2; None where a link is no chain itself."
     opened = []
     while True:
-        links, outs = skip_links(m, opened), [o for o, _ in _run_chain(m, opened, x)]
+        links, outs = chain_links(m, opened), [o for o, _ in _run_chain(m, opened, x)]
         if not all(map(_is_map, outs)):
             return None
         steep = [
-            l for l, a, b in zip(links, [x, *outs], outs) if _ratio(a.shape, b.shape) >= 3.5 and len(children(l[1]))
+            link
+            for link, a, b in zip(links, [x, *outs], outs)
+            if _ratio(a.shape, b.shape) >= 3.5 and len(children(link[1]))
         ]
         if not steep:
             return opened
-        if not all(_is_chain(l) for _, l in steep):
+        if not all(_is_chain(o) for _, o in steep):
             return None
         opened += [n for n, _ in steep]
 
 # %% ../../nbs/vision/07_encoder.ipynb #e8391f12
 def _watch(m, x, copies=None):
-    "Call `m` with hooks that go away; its output, and {(name, which call): (map, version)} of all maps, or of those in `copies`."
+    """Call `m` with hooks that go away.
+
+    Returns its output, and {(name, which call): (map, version)} of all maps, or of those in `copies`."""
     maps, calls, handles = {}, {}, []
 
     def hook(n, o):
@@ -356,7 +380,7 @@ def _watch(m, x, copies=None):
     names = [n for n, _ in m.named_modules() if n and (copies is None or any(n == k for k, _ in copies))]
     try:
         for n in names:
-            handles.append(m.get_submodule(n).register_forward_hook(lambda l, i, o, n=n: hook(n, o)))
+            handles.append(m.get_submodule(n).register_forward_hook(lambda module, i, o, n=n: hook(n, o)))
         return m(x), maps
     finally:
         for h in handles:
@@ -368,13 +392,13 @@ class Skips:
 
     def __init__(
         self,
-        encoder,  # a module that shrinks the grid
-        size=(128, 128),  # height and width of that picture
-        n_in=None,  # its channels; None: as the first convolution says
+        encoder: nn.Module,  # shrinks the grid
+        size: Sequence[int] = (128, 128),  # height and width of that picture
+        n_in: int | None = None,  # its channels; None: as the first convolution says
     ):
         with eval_mode(encoder), torch.no_grad(), torch.random.fork_rng(devices=[]):
             x = _probe(encoder, size, n_in)
-            self._look(encoder, x, x._version)
+            self._find(encoder, x, x._version)
             self.least = max(1, self.stride // 2)
             self.need = next(
                 (n for n in (self.least, self.stride, 2 * self.stride) if self._takes(encoder, n, n_in)), min(size)
@@ -386,7 +410,7 @@ class Skips:
 
 # %% ../../nbs/vision/07_encoder.ipynb #b9df4605
 @patch
-def _look(self: Skips, m, x, version):
+def _find(self: Skips, m, x, version):
     self.opened = _open_chain(m, x) if _is_chain(m) else None
     if self.opened is not None:
         self.kind, found = 'chain', dict(enumerate(_run_chain(m, self.opened, x)))
@@ -443,10 +467,10 @@ def _choose(self: Skips, x, keys, maps, versions):
 @patch
 def run(
     self: Skips,
-    encoder,  # the one that was looked at, or a copy of it
-    x,  # pictures (batch, channels, height, width)
-):  # tuple: the last map, and a list of those to be handed over, largest first
-    "Call the encoder. Nothing is kept."
+    encoder: nn.Module,  # the one that was examined, or a copy of it
+    x: Tensor,  # pictures (batch, channels, height, width)
+) -> tuple[Tensor, list[Tensor]]:  # the last map, and those to be handed over, largest first
+    "Call the encoder. Nothing is stored."
     if self.copy_x:
         x = x.clone()
     if self.kind == 'chain':
@@ -461,8 +485,8 @@ def run(
 @patch
 def _run_chain(self: Skips, encoder, x):
     res = []
-    for i, (_, l) in enumerate(skip_links(encoder, self.opened)):
-        x = l(x)
+    for i, (_, link) in enumerate(chain_links(encoder, self.opened)):
+        x = link(x)
         if i in self.at:
             res.append(x.clone() if self.copies[self.at.index(i)] else x)
     return x, res

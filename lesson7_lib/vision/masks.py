@@ -8,17 +8,20 @@ __all__ = ['class_colors', 'ImageSegment', 'legend_below', 'MaskError', 'resize_
            'MaskTfms', 'find_void']
 
 # %% ../../nbs/vision/05_masks.ipynb #5a1e76fd
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 import math
 import os
+
 from fastcore.basics import patch
 from torch import Tensor
 import PIL.Image
-import PIL.ImageDraw
 import PIL.ImageOps
 import numpy as np
 import torch
+
 from ..core.items import LabelError, LabelList
 from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
@@ -27,12 +30,16 @@ from .image_data import ImageDataBunch, ImageList, map_in_threads
 from .photo import ImageError, image_problem
 from .transforms import LightTfm, PixelTfm, crop_pad
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # %% ../../nbs/vision/05_masks.ipynb #8d43d6b7
 def class_colors(
-    n,  # how many classes
-    cmap='tab20',  # one of matplotlib's maps; those with few colours begin again when they are used up
+    n: int,  # how many classes
+    cmap: Any = 'tab20',  # one of matplotlib's maps; those with few colours begin again when they are used up
 ) -> np.ndarray:  # (n, 3) floats 0..1
-    "One fixed colour for each class"
+    "One fixed colour for each class."
     import matplotlib
 
     cm = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
@@ -41,24 +48,24 @@ def class_colors(
 
 # %% ../../nbs/vision/05_masks.ipynb #d6c1e52d
 class ImageSegment(Mask):
-    "A class number for every pixel: a long tensor (1, h, w); `classes` are their names, where they are known"
+    "A class number for every pixel: a long tensor (1, h, w); `classes` are their names, where they are known."
 
-    classes = None
+    classes: list[str] | None = None
 
 
 @patch
 def show(
     self: ImageSegment,
-    ax=None,  # matplotlib axes; made if absent
-    figsize=(3, 3),  # inches, of a new figure
-    title=None,  # text above
-    hide_axis=True,  # without ticks and frame
-    cmap='tab20',  # colours of the classes
-    alpha=0.5,  # how opaque, 0..1
-    legend=False,  # names and colours of the classes below, if the names are known
-    **kwargs,  # settings of matplotlib's `imshow`
-):
-    "Draw the mask, each class in its fixed colour"
+    ax: 'Axes | None' = None,  # where to draw; None: a new figure
+    figsize: tuple[float, float] = (3, 3),  # inches, of a new figure
+    title: str | None = None,  # text above
+    hide_axis: bool = True,  # without ticks and frame
+    cmap: Any = 'tab20',  # colours of the classes
+    alpha: float = 0.5,  # how opaque, 0..1
+    legend: bool = False,  # names and colours of the classes below, if the names are known
+    **kwargs: Any,  # settings of matplotlib's `imshow`
+) -> None:
+    "Draw the mask, each class in its fixed colour."
     m = self.px.detach().cpu()[0]
     colors = class_colors(max(int(m.max()) + 1, len(self.classes or [])), cmap)
     if not {'vmin', 'vmax'} & set(kwargs):
@@ -74,14 +81,14 @@ def _legend_cols(width):
 
 
 def legend_below(
-    fig,  # a figure of matplotlib
-    classes,  # names of all classes
-    present,  # numbers of the classes to name
-    cmap='tab20',  # colours of the classes
-    alpha=0.5,  # how opaque the masks are
-    y=0.0,  # where the legend's lower edge is, in parts of the height
-):
-    "Write names and colours of classes at the foot of a figure"
+    fig: 'Figure',  # of matplotlib
+    classes: Sequence[str],  # names of all classes
+    present: Iterable[int],  # numbers of the classes to name
+    cmap: Any = 'tab20',  # colours of the classes
+    alpha: float = 0.5,  # how opaque the masks are
+    y: float = 0.0,  # where the legend's lower edge is, in parts of the height
+) -> None:
+    "Write names and colours of classes at the foot of a figure."
     from matplotlib.patches import Patch
 
     colors = class_colors(len(classes), cmap)
@@ -95,14 +102,14 @@ def legend_below(
 
 # %% ../../nbs/vision/05_masks.ipynb #94b6d5ee
 class MaskError(ImageError):
-    "A file that cannot serve as a mask; `path` and `reason` say which and why"
+    "A file that cannot serve as a mask; `path` and `reason` say which and why."
 
 
 _odd = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, PIL.Image.DecompressionBombError)
 
 
 def _numbers(im, fn):
-    "The class numbers in a Pillow picture, as an array (h, w); raises `MaskError` for colours"
+    "The class numbers in a Pillow picture, as an array (h, w). Raises `MaskError` for colours."
     a = np.asarray(im)
     if a.ndim == 3 and (im.mode in ('LA', 'La') or (a[..., :1] == a[..., :3]).all()):
         a = a[..., 0]
@@ -128,22 +135,23 @@ def _open_numbers(fn):
 
 # %% ../../nbs/vision/05_masks.ipynb #fbcd26c2
 def resize_nearest(
-    a,  # array (h, w)
-    h,
-    w,  # the size wanted
-) -> np.ndarray:
-    "The array at another size, each value taken from the nearest place, none made up"
-    r, c = [((np.arange(n) + 0.5) * o / n).astype(int) for n, o in ((h, a.shape[0]), (w, a.shape[1]))]
-    return a[r[:, None], c]
+    a: np.ndarray,  # (h, w)
+    h: int,  # rows wanted
+    w: int,  # columns wanted
+) -> np.ndarray:  # (h, w)
+    "The array at another size, each value taken from the nearest place, none made up."
+    rows = ((np.arange(h) + 0.5) * a.shape[0] / h).astype(int)
+    columns = ((np.arange(w) + 0.5) * a.shape[1] / w).astype(int)
+    return a[rows[:, None], columns]
 
 
 def read_mask(
-    fn,  # the file
-    size=None,  # (h, w), or a function of the file's own (h, w), or None
-    div=False,  # 0..255 become 0 and 1?
-    check=None,  # called with the file and its numbers, before they are resized
+    fn: str | Path,  # the file
+    size: tuple[int, int] | Callable | None = None,  # (h, w), or a function of the file's own h and w; None: its own
+    div: bool = False,  # 0..255 become 0 and 1?
+    check: Callable | None = None,  # called with the file and its numbers, before they are resized
 ) -> Tensor:  # (1, h, w), uint8, or int16 where there are numbers above 255
-    "The class numbers in a mask file; raises `MaskError`"
+    "The class numbers in a mask file. Raises `MaskError`."
     a = _open_numbers(fn)
     if div and a.max(initial=0) > 1:
         a = (a > 127).astype(np.uint8)
@@ -159,23 +167,24 @@ def read_mask(
 
 # %% ../../nbs/vision/05_masks.ipynb #51053bb5
 def open_mask(
-    fn,  # the file
-    div=False,  # 0..255 become 0 and 1?
-    convert_mode='L',  # accepted as in fastai v1, where other values made no sense either
+    fn: str | Path,  # the file
+    div: bool = False,  # 0..255 become 0 and 1?
+    convert_mode: str = 'L',  # accepted as in fastai v1, where other values made no sense either
 ) -> ImageSegment:
-    "Read a mask file as an `ImageSegment`; raises `MaskError`"
+    "Read a mask file as an `ImageSegment`. Raises `MaskError`."
     return ImageSegment(read_mask(fn, div=div))
 
 # %% ../../nbs/vision/05_masks.ipynb #e88c46fc
 def open_mask_rle(
-    mask_rle,  # 'start length start length …'
-    shape,  # (height, width)
+    mask_rle: str,  # 'start length start length …'
+    shape: tuple[int, int],  # height and width
 ) -> ImageSegment:
-    "A mask of 0 and 1 from run lengths; raises `ValueError` where they don't fit"
+    "A mask of 0 and 1 from run lengths. Raises `ValueError` where they don't fit."
     v, (h, w) = np.array(str(mask_rle).split(), dtype=np.int64), shape
     if len(v) % 2 or (len(v) and (v[::2].min() < 1 or (v[::2] + v[1::2] - 1).max() > h * w)):
         raise ValueError(
-            f'run lengths are pairs of a start (from 1) and a length inside {h}x{w}={h * w} pixels; got {str(mask_rle)[:60]!r}'
+            f'run lengths are pairs of a start (from 1) and a length inside {h}x{w}={h * w} pixels; '
+            f'got {str(mask_rle)[:60]!r}'
         )
     a = np.zeros(h * w, 'u1')
     for start, n in v.reshape(-1, 2):
@@ -184,10 +193,10 @@ def open_mask_rle(
 
 # %% ../../nbs/vision/05_masks.ipynb #b60bfa0a
 def read_codes(
-    path,  # the data set's folder, or the file
-    fname='codes.txt',  # the name of the file in the folder
-) -> list:  # of names
-    "The names of the classes, one per line; raises `FileNotFoundError`, `ValueError` for a name that is there twice"
+    path: str | Path,  # the data set's folder, or the file
+    fname: str = 'codes.txt',  # the name of the file in the folder
+) -> list[str]:
+    "The names of the classes, one per line. Raises `FileNotFoundError`; `ValueError` for a name that is there twice."
     fn = Path(path) / fname if Path(path).is_dir() else Path(path)
     if not fn.is_file():
         there = [o.name for o in sorted(fn.parent.glob('*'))[:8]]
@@ -203,39 +212,44 @@ def read_codes(
 
 # %% ../../nbs/vision/05_masks.ipynb #6d39e20d
 class SegmentationLabelList(ImageList):
-    "Masks as labels: files which hold a class number for each pixel"
+    "Masks as labels: files which hold a class number for each pixel."
 
     _state, is_mask, loss_func = ('classes', 'div'), True, CrossEntropyFlat(axis=1)
 
     def __init__(
         self,
-        items,  # mask files
-        path='.',  # the folder they belong to
-        classes=(),  # names of the classes, in the order of their numbers
-        div=False,  # do the files hold 0 and 255 for two classes?
-        pictures=None,  # dictionary: mask file -> picture file, to compare their sizes
+        items: Sequence[str | Path],  # mask files
+        path: str | Path = '.',  # the folder they belong to
+        classes: Sequence[str] = (),  # names of the classes, in the order of their numbers
+        div: bool = False,  # do the files hold 0 and 255 for two classes?
+        pictures: dict[str, str] | None = None,  # mask file -> picture file, to compare their sizes
     ):
         super().__init__(items, path, convert_mode='L')
         self.classes, self.div, self.pictures = [str(o) for o in classes], div, pictures or {}
 
     @property
-    def c(self):
+    def c(self) -> int:
+        "How many classes there are."
         return len(self.classes)
 
-    def get(self, i):
+    def get(self, i: int) -> ImageSegment:
         return self.reconstruct(read_mask(self.fname(i), div=self.div, check=self.check))
 
-    def activation(self, out):
+    def activation(
+        self,
+        out: Tensor,  # scores (n, classes, h, w)
+    ) -> Tensor:  # probabilities
+        "What makes probabilities of a network's output."
         return out.softmax(1)
 
 # %% ../../nbs/vision/05_masks.ipynb #723441a8
 @patch
 def check(
     self: SegmentationLabelList,
-    fn,  # a mask file
-    a,  # its numbers (h, w)
-):
-    "Raise `MaskError` where the numbers have no names, or the picture has another size"
+    fn: str | Path,  # a mask file
+    a: np.ndarray,  # its numbers (h, w)
+) -> None:
+    "Raise `MaskError` where the numbers have no names, or the picture has another size."
     top, c = int(a.max(initial=0)), self.c
     if c and top >= c:
         hint = (
@@ -244,21 +258,22 @@ def check(
             else 'Name all classes with `classes=`, or correct the mask'
         )
         odd = a[a >= c]
+        values = np.unique(odd)[:5].tolist()
         raise MaskError(
             fn,
-            f'{len(odd)} pixels have values outside the {c} classes (0 to {c - 1}): {np.unique(odd)[:5].tolist()}. {hint}',
+            f'{len(odd)} pixels have values outside the {c} classes (0 to {c - 1}): {values}. {hint}',
         )
     pic = self.pictures.get(os.fspath(fn))
     if pic and (hw := _size(pic)) and hw != a.shape:
         raise MaskError(
             fn,
-            f"the mask is {a.shape[0]}x{a.shape[1]} pixels (height x width), but its picture '{pic}' is {hw[0]}x{hw[1]}: "
-            'they must agree pixel by pixel. Is it the mask of this picture?',
+            f"the mask is {a.shape[0]}x{a.shape[1]} pixels (height x width), but its picture '{pic}' is "
+            f'{hw[0]}x{hw[1]}: they must agree pixel by pixel. Is it the mask of this picture?',
         )
 
 
 def _size(fn):
-    "Height and width of a picture file, apply_orientation; None where it cannot be read (its own list complains about that)"
+    "Height and width of a picture file as it is shown; None where it cannot be read (its own list reports that)."
     try:
         with PIL.Image.open(fn) as im:
             return im.size if im.getexif().get(0x0112, 1) > 4 else im.size[::-1]
@@ -269,10 +284,10 @@ def _size(fn):
 @patch
 def decode(
     self: SegmentationLabelList,
-    idxs,  # indices of the masks
-    bad=None,  # not used: a wrong mask is always an error
-):
-    "The masks at `load_size`, a list of (1, h, w) tensors; raises `MaskError`"
+    idxs: Sequence[int],  # indices of the masks
+    bad: Any = None,  # not used: a wrong mask is always an error
+) -> list[Tensor]:  # (1, h, w) each
+    "The masks at `load_size`. Raises `MaskError`."
     errs = []
 
     def _one(i):
@@ -282,17 +297,20 @@ def decode(
             errs.append(e)
 
     res = map_in_threads(_one, idxs)
-    more = '; '.join(str(e) for e in errs[1:4])
     if errs:
-        raise MaskError(
-            errs[0].path,
-            errs[0].reason + (f'. {len(errs)} of {len(idxs)} masks are wrong; also: {more}' if more else ''),
-        )
+        more = '; '.join(str(e) for e in errs[1:4])
+        more = f'. {len(errs)} of {len(idxs)} masks are wrong; also: {more}' if more else ''
+        raise MaskError(errs[0].path, errs[0].reason + more)
     return [o.short() for o in res] if self.c > 256 else res
 
 
 @patch
-def reconstruct(self: SegmentationLabelList, t, x=None):
+def reconstruct(
+    self: SegmentationLabelList,
+    t: Tensor,  # class numbers (1, h, w), or scores (classes, h, w), or an item already
+    x: Any = None,  # not used
+) -> ImageSegment:
+    "A mask as an item."
     if isinstance(t, Mask):
         return t
     res = ImageSegment(t.argmax(0, keepdim=True) if t.is_floating_point() else t)
@@ -303,14 +321,14 @@ def reconstruct(self: SegmentationLabelList, t, x=None):
 @patch(cls_method=True)
 def from_labels(
     cls: SegmentationLabelList,
-    labels,  # mask files, one per picture
-    path='.',  # the folder they belong to
-    like=None,  # the training masks, when these are for validation
-    items=None,  # the picture files
-    classes=None,  # names of the classes
-    **kwargs,  # `div`
+    labels: Sequence[str | Path],  # mask files, one per picture
+    path: str | Path = '.',  # the folder they belong to
+    like: SegmentationLabelList | None = None,  # the training masks, when these are for validation
+    items: Sequence[str | Path] | None = None,  # the picture files
+    classes: Sequence[str] | None = None,  # names of the classes
+    **kwargs: Any,  # `div`
 ) -> SegmentationLabelList:
-    "A list of mask files; raises `LabelError` where one does not exist, `ValueError` without names"
+    "A list of mask files. Raises `LabelError` where one does not exist, `ValueError` without names."
     if like is not None:
         classes, kwargs = like.classes, {'div': like.div, **kwargs}
     if classes is None or len(classes) < 2:
@@ -320,13 +338,13 @@ def from_labels(
         )
     pics = [None] * len(labels) if items is None else items
     for i, o in enumerate(labels):
-        _there(o, pics[i])
+        _check_file(o, pics[i])
     pics = {os.fspath(o): os.fspath(p) for o, p in zip(labels, pics) if p is not None}
     return cls(labels, path=path, classes=classes, pictures=pics, **kwargs)
 
 
-def _there(o, pic):
-    "Is label `o` of picture `pic` a file?"
+def _check_file(o, pic):
+    "Raise `LabelError` unless label `o` of picture `pic` is a file."
     if not isinstance(o, (str, os.PathLike)):
         raise LabelError(f"The label of '{pic}' is {o!r}, of type {type(o).__name__}: expected the file of its mask.")
     if os.path.isfile(o):
@@ -341,44 +359,50 @@ def _there(o, pic):
 
 # %% ../../nbs/vision/05_masks.ipynb #a5aaea3b
 class SegmentationItemList(ImageList):
-    "Pictures whose labels are masks"
+    "Pictures whose labels are masks."
 
     _bunch = 'SegmentationDataBunch'
 
 
 class SegmentationDataBunch(ImageDataBunch):
-    "A `DataBunch` of pictures and masks"
+    "A `DataBunch` of pictures and masks."
 
 
 @patch
 def label_from_list(
     self: SegmentationItemList,
-    labels,  # mask files, one per picture, in the same order
-    label_cls=None,  # a list class for them; None: `SegmentationLabelList`
-    **kwargs,  # `classes`, `div`
+    labels: Sequence[str | Path],  # mask files, one per picture, in the same order
+    label_cls: type | None = None,  # a list class for them; None: `SegmentationLabelList`
+    **kwargs: Any,  # `classes`, `div`
 ) -> LabelList:
-    "These pictures with these masks"
+    "These pictures with these masks."
     return ImageList.label_from_list(self, labels, label_cls=label_cls or SegmentationLabelList, **kwargs)
 
 # %% ../../nbs/vision/05_masks.ipynb #0ee75c81
 class MaskTfms(BatchTfms):
-    "`BatchTfms` which fills masks with class `void`, where zeros are filled into the pictures"
+    "`BatchTfms` which fills masks with class `void`, where zeros are filled into the pictures."
 
     void = 0
 
-    def move(self, x, src, draws, nearest=False):
+    def move(
+        self,
+        x: Tensor,  # a batch of pictures or masks
+        src: Any,  # as in `BatchTfms.move`
+        draws: Any,  # as in `BatchTfms.move`
+        nearest: bool = False,  # masks: take the nearest pixel?
+    ) -> Tensor:
+        "Move a batch; what comes from outside a mask is `void`."
         if not nearest or not self.void:
             return super().move(x, src, draws, nearest)
         return super().move(x.short() - self.void, src, draws, nearest) + self.void
 
 
 def find_void(
-    classes,  # names
-):  # a number, or None
-    "The number of the class that means: no class"
-    return next(
-        (k for k, o in enumerate(classes) if str(o).lower() in ('void', 'unlabelled', 'unlabeled', 'ignore')), None
-    )
+    classes: Iterable[str],  # names
+) -> int | None:  # None if there is none
+    "The number of the class that means: no class."
+    names = ('void', 'unlabelled', 'unlabeled', 'ignore')
+    return next((k for k, o in enumerate(classes) if str(o).lower() in names), None)
 
 
 def _moving(tfms):
@@ -388,14 +412,14 @@ def _moving(tfms):
 @patch
 def batch_tfms(
     self: SegmentationItemList,
-    tfms,  # what `rotate`, `flip_lr`, … return
-    y=None,  # the list of masks
-    size=None,  # pixels of the smaller side, or (height, width); None: as they are
-    tfm_y=False,  # move the masks in the same way?
-    resize_method=None,  # a `ResizeMethod`; None: CROP for one number, SQUISH for a pair
-    padding_mode='reflection',  # what lies outside: 'reflection', 'zeros' or 'border'
-):
-    "One function for raw batches of these pictures and their masks; raises `ValueError` where the masks would stay behind"
+    tfms: Sequence | None,  # what `rotate`, `flip_lr`, … return
+    y: Any = None,  # the list of masks
+    size: int | Sequence[int] | None = None,  # pixels of the smaller side, or (height, width); None: as they are
+    tfm_y: bool = False,  # move the masks in the same way?
+    resize_method: Any = None,  # a `ResizeMethod`; None: CROP for one number, SQUISH for a pair
+    padding_mode: str = 'reflection',  # what lies outside: 'reflection', 'zeros' or 'border'
+) -> Callable:  # for raw batches
+    "One function for batches of these pictures and their masks. Raises `ValueError` where the masks would stay behind."
     mask = getattr(y, 'is_mask', False)
     if mask and not tfm_y and (size is not None or _moving(tfms)):
         raise ValueError(
@@ -412,7 +436,7 @@ def batch_tfms(
 
 # %% ../../nbs/vision/05_masks.ipynb #ebdeb550
 def _grid_of(xs, rows, cols, figsize, imgsize, classes):
-    "Axes for pictures like `xs`, flat, with room for a legend"
+    "Axes for pictures like `xs`, flat, with space for a legend."
     import matplotlib.pyplot as plt
 
     h, w = xs[0].shape[-2:]
@@ -428,7 +452,7 @@ def _grid_of(xs, rows, cols, figsize, imgsize, classes):
 
 @patch
 def _over(self: SegmentationDataBunch, ax, x, y, title=None, **kw):
-    "Picture `x` with mask `y` over it; returns the classes seen"
+    "Picture `x` with mask `y` over it; returns the classes seen."
     x.show(ax=ax, interpolation='nearest' if x.shape[-2] < 200 else None)
     if title:
         ax.set_title(title, fontsize=9)
@@ -440,24 +464,24 @@ def _over(self: SegmentationDataBunch, ax, x, y, title=None, **kw):
 # %% ../../nbs/vision/05_masks.ipynb #87e29a18
 @patch
 def _masks(self: SegmentationDataBunch, ys, n):
-    "The first `n` targets or predictions as items; None where there are no masks, as in a test set"
+    "The first `n` targets or predictions as items; None where there are no masks, as in a test set."
     return [None if isinstance(y, Tensor) and y.ndim == 0 else self.reconstruct(y) for y in list(ys)[:n]]
 
 
 @patch
 def show_xys(
     self: SegmentationDataBunch,
-    xs,  # a batch of inputs as a model gets it, or pictures
-    ys,  # a batch of masks, or items
-    rows=5,  # rows and columns of the square
-    figsize=None,  # width and height in inches
-    imgsize=2.0,  # inches of a picture's height, where `figsize` is None
-    alpha=0.5,  # how opaque the masks are
-    cmap='tab20',  # colours of the classes
-    legend=True,  # write names and colours below
-    **kwargs,  # settings of `ImageSegment.show`
-):
-    "Draw pictures with their masks over them"
+    xs: Any,  # a batch of inputs as a model gets it, or pictures
+    ys: Any,  # a batch of masks, or items
+    rows: int = 5,  # rows and columns of the square
+    figsize: tuple[float, float] | None = None,  # width and height in inches
+    imgsize: float = 2.0,  # inches of a picture's height, where `figsize` is None
+    alpha: float = 0.5,  # how opaque the masks are
+    cmap: Any = 'tab20',  # colours of the classes
+    legend: bool = True,  # write names and colours below
+    **kwargs: Any,  # settings of `ImageSegment.show`
+) -> None:
+    "Draw pictures with their masks over them."
     xs = [self.x_list.reconstruct(x) for x in self.denorm(xs)[: rows**2]]
     cols = min(rows, len(xs))
     fig, axs = _grid_of(xs, math.ceil(len(xs) / cols), cols, figsize, imgsize, self.classes if legend else [])
@@ -472,18 +496,18 @@ def show_xys(
 @patch
 def show_xyzs(
     self: SegmentationDataBunch,
-    xs,  # a batch of inputs as a model gets it, or pictures
-    ys,  # a batch of masks, or items
-    zs,  # activated predictions, or items
-    rows=5,  # how many rows
-    figsize=None,  # width and height in inches
-    imgsize=2.0,  # inches of a picture's height, where `figsize` is None
-    alpha=0.6,  # how opaque the masks are
-    cmap='tab20',  # colours of the classes
-    legend=True,  # write names and colours below
-    **kwargs,  # settings of `ImageSegment.show`
-):
-    "Draw pictures, their masks and the predicted masks"
+    xs: Any,  # a batch of inputs as a model gets it, or pictures
+    ys: Any,  # a batch of masks, or items
+    zs: Any,  # activated predictions, or items
+    rows: int = 5,  # how many rows
+    figsize: tuple[float, float] | None = None,  # width and height in inches
+    imgsize: float = 2.0,  # inches of a picture's height, where `figsize` is None
+    alpha: float = 0.6,  # how opaque the masks are
+    cmap: Any = 'tab20',  # colours of the classes
+    legend: bool = True,  # write names and colours below
+    **kwargs: Any,  # settings of `ImageSegment.show`
+) -> None:
+    "Draw pictures, their masks and the predicted masks."
     xs = [self.x_list.reconstruct(x) for x in self.denorm(xs)[:rows]]
     fig, axs = _grid_of(xs, len(xs), 3, figsize, imgsize, self.classes if legend else [])
     seen, kw = set(), dict(cmap=cmap, alpha=alpha, **kwargs)
