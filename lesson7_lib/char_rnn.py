@@ -196,7 +196,7 @@ class CharSeqStatefulRnn(StatefulModel, nn.Module):
         "Predict the next character after every character."
         r = self.rnn
         out, h = r(self.e(x), self.start(x, r.num_layers, x.shape[1], r.hidden_size, parts=self.parts))
-        self.keep(h)
+        self.store(h)
         return F.log_softmax(self.l_out(out), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #f0530fde
@@ -224,7 +224,7 @@ class CharSeqStatefulRnn2(CharSeqStatefulRnn):
         for c in x:
             o = self.rnn(self.e(c), o)
             outp.append(o)
-        self.keep(o)
+        self.store(o)
         return F.log_softmax(self.l_out(torch.stack(outp)), -1)
 
 # %% ../nbs/07_char_rnn.ipynb #a707f4de

@@ -169,7 +169,7 @@ class Model3(StatefulModel, nn.Module):
         for word in x:
             h = F.relu(self.h_h(h + self.i_h(word)))
             res.append(h)
-        self.keep(h)
+        self.store(h)
         return _scores(self, torch.stack(res))
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #09227245
@@ -199,7 +199,7 @@ class Model4(StatefulModel, nn.Module):
     ) -> Tensor:  # hidden activations after every word, (rows, columns, hidden)
         "Read a batch; the last activations are the state of the next one."
         res, h = self.rnn(self.i_h(x), self.start(x, self.n_layers, x.shape[1], self.nh))
-        self.keep(h)
+        self.store(h)
         return res
 
     def forward(self, x: Tensor) -> Tensor:
@@ -453,7 +453,7 @@ def reviews_data(
     "Film reviews with their labels."
     return TextList.from_csv(data_path(where), 'texts.csv')
 
-# %% ../nbs/05_human_numbers_rnn.ipynb #8690d7c2
+# %% ../nbs/05_human_numbers_rnn.ipynb #fdf37fc1
 def bag_of_words(
     texts: list[str],  # training texts
     labels: list,  # their labels
@@ -486,7 +486,7 @@ def count_score(
     "The accuracy of `bag_of_words` on the validation reviews."
     return dict(value=float(counted.pipeline.score(*counted.valid)), seconds=round(counted.seconds, 2))
 
-# %% ../nbs/05_human_numbers_rnn.ipynb #5df52c08
+# %% ../nbs/05_human_numbers_rnn.ipynb #69bc502c
 _short, _every_word, _state, _gated = Stage(6, 1e-4), Stage(10, 1e-4, pct_start=0.1), Stage(20, 3e-3), Stage(10, 1e-2)
 _three_words = partial(numbers_data, bptt=3, max_len=0, p_bptt=1.0)
 _equal_lengths = partial(numbers_data, deterministic=True)

@@ -135,7 +135,7 @@ def conv_layer(
     init: Callable | None = nn.init.kaiming_normal_,  # fills the weight; None: torch's own way
     self_attention: Callable | bool = False,  # a class or function that makes a layer for `nf` channels, put at the end
 ) -> nn.Sequential:
-    "Convolution, ReLU, norm, in this order. Raises `TypeError` for `self_attention=True`, `ValueError` for an unknown norm."
+    "Convolution, ReLU, norm, in this order. Raises `TypeError` (`self_attention=True`), `ValueError` (unknown norm)."
     norm, ndim = _as_norm(norm_type), 1 if is_1d else 2
     if padding is None:
         padding = 0 if transpose else (ks - 1) // 2
@@ -318,7 +318,7 @@ def res_block(
     dense: bool = False,  # True: a dense block, 2*nf channels go out
     norm_type: NormType | str | None = NormType.Batch,  # the norm of both convolutions
     bottle: bool = False,  # only nf//2 channels between the two
-    zero_init: bool = True,  # the last norm starts at 0, so that the block starts as the identity; False: as in the lecture
+    zero_init: bool = True,  # the last norm starts at 0, so the block starts as the identity; False: as in the lecture
     **conv_kwargs: Any,  # handed on to both `conv_layer`
 ) -> SequentialEx:
     "Resnet block of `nf` features."

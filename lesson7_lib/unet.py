@@ -130,7 +130,7 @@ class UnetBlock(nn.Module):
         self,
         up_in_c: int,  # channels that come from below
         x_in_c: int,  # channels that come across
-        hook: Any = None,  # the lecture's way to the map: an object that has it as `.stored`; None: give it to `forward`
+        hook: Any = None,  # as in the lecture: an object with the map as `.stored`; None: give it to `forward`
         final_div: bool = True,  # False: half as many channels go out
         blur: bool = False,  # blur after growing?
         self_attention: bool | Callable = False,  # True, or a class: a `SelfAttention` behind the second convolution

@@ -427,7 +427,10 @@ class KIDEvaluator:
         )
 
 
-def fit_wgan(learn: GANLearner, stage: Stage) -> None:
+def fit_wgan(
+    learn: GANLearner,  # what to train
+    stage: Stage,  # how; `options` may hold `evaluations`
+) -> None:
     "Train for a stage, scored `evaluations` times; the other `stage.options` are those of `KIDEvaluator`."
     options = dict(stage.options)
     evaluations = options.pop('evaluations', 6)

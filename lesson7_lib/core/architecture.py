@@ -99,7 +99,7 @@ def record_call(
     module: nn.Module,  # what was made
     name: str,  # name of the registered function or class that makes it
     *args: Any,  # the arguments that it was called with
-    **kwargs: Any,
+    **kwargs: Any,  # and those given by name
 ) -> None:
     "Note how `module` was made, where `state_dict` does not see it; for modules that come from elsewhere."
     module.__dict__['_made_with'] = name, args, kwargs

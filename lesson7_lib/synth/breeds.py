@@ -19,12 +19,14 @@ British_Shorthair cat ear=.68 fur=.5 eye=d88c28 face=1.1 base=7c8490 belly=8c94a
 Egyptian_Mau cat ear=.9 fur=.25 eye=a8d060 face=.94 base=b4aea4 belly=d8d4cc spots=2c2a2a tabby=2c2a2a
 Maine_Coon cat ear=1.1 fur=1.1 eye=b0b040 base=8c6a44 belly=c8ac84 tabby=241a12 muzzle=e8dcc8 chest=e0d0b8
 Persian cat ear=.5 fur=1.4 eye=d09030 face=1.14 flat=1 base=eee4d4 belly=faf4ea patches=d8b890
-Ragdoll cat ear=.75 fur=1.0 eye=4888d8 face=1.04 base=ece4d6 points=6a5a50 muzzle=fbf8f4 blaze=fbf8f4 chest=fbf8f4 paws=fbf8f4
+Ragdoll cat ear=.75 fur=1.0 eye=4888d8 face=1.04 base=ece4d6 points=6a5a50 muzzle=fbf8f4 blaze=fbf8f4 \
+chest=fbf8f4 paws=fbf8f4
 Russian_Blue cat ear=.98 fur=.3 eye=70c068 face=.92 base=74808e ticked=98a4b0
 Siamese cat ear=1.08 fur=.2 eye=4090e8 face=.86 base=e4d4b8 points=33241c
 Sphynx cat ear=1.2 fur=0 eye=a0c0b0 face=.86 wrinkle=1 base=d8a894 patches=b08878
 american_bulldog dog ear=fold snout=.62 fur=.2 jowl=1 eye=5a3818 base=f0ece4 patches=9c6a3c
-american_pit_bull_terrier dog ear=fold snout=.62 fur=.15 eye=6a4420 base=7c4a2a chest=f0ece4 paws=f0ece4 blaze=f0ece4
+american_pit_bull_terrier dog ear=fold snout=.62 fur=.15 eye=6a4420 base=7c4a2a chest=f0ece4 paws=f0ece4 \
+blaze=f0ece4
 basset_hound dog ear=long snout=.6 fur=.25 jowl=1 eye=4a2c14 base=f0ece2 saddle=2c2018 cap=a0602c muzzle=f4f0e8
 beagle dog ear=drop snout=.52 fur=.25 eye=4a2a14 base=f0e8dc saddle=2a1e18 cap=b06c34 muzzle=f6f2ea blaze=f6f2ea
 boxer dog ear=fold snout=.56 fur=.2 jowl=1 wrinkle=1 eye=4a2c14 base=b87840 mask=1e1816 chest=f0ece4 paws=f0ece4
@@ -34,17 +36,20 @@ english_setter dog ear=drop snout=.58 fur=.9 eye=4a3018 base=eeeae2 roan=3a3638 
 german_shorthaired dog ear=drop snout=.58 fur=.2 eye=8a5c28 base=c8b8a4 roan=4a2c1c cap=4a2818 ears=4a2818
 great_pyrenees dog ear=fold snout=.55 fur=1.2 eye=3c2818 base=f2eee4 patches=dccba8
 havanese dog ear=drop snout=.4 fur=1.3 small=1 eye=2c1a10 base=eee6d8 patches=3c2e26 ears=5a4430
-japanese_chin dog ear=drop snout=.3 fur=1.1 small=1 flat=1 eye=2c1a10 base=f4f0ea patches=242022 cap=242022 blaze=f6f2ec muzzle=f6f2ec
+japanese_chin dog ear=drop snout=.3 fur=1.1 small=1 flat=1 eye=2c1a10 base=f4f0ea patches=242022 cap=242022 \
+blaze=f6f2ec muzzle=f6f2ec
 keeshond dog ear=up snout=.46 fur=1.4 eye=38241a base=a8a49c ticked=2c2a2a mask=2a2828 belly=d8d2c4 chest=d8d2c4
 leonberger dog ear=drop snout=.56 fur=1.2 eye=4a2c14 base=a8703c ticked=5c3818 mask=1e1816
 miniature_pinscher dog ear=up snout=.5 fur=.15 eye=38200f base=1e1a1a tan=a8622c
 newfoundland dog ear=drop snout=.56 fur=1.3 jowl=1 eye=4a2c14 base=1e1c1e belly=2c2826
 pomeranian dog ear=up snout=.34 fur=1.6 small=1 eye=2c1a10 base=d88c44 belly=f0c48c muzzle=f0c898
 pug dog ear=fold snout=.42 fur=.25 flat=1 wrinkle=1 eye=38200f base=d4b48c mask=1c1818 ears=1c1818
-saint_bernard dog ear=drop snout=.6 fur=.8 jowl=1 eye=4a2c14 base=f2ece2 cap=98582c patches=98582c muzzle=f4f0e8 blaze=f4f0e8
+saint_bernard dog ear=drop snout=.6 fur=.8 jowl=1 eye=4a2c14 base=f2ece2 cap=98582c patches=98582c \
+muzzle=f4f0e8 blaze=f4f0e8
 samoyed dog ear=up snout=.46 fur=1.5 smile=1 eye=33200f base=f6f4ee
 scottish_terrier dog ear=up snout=.56 fur=1.2 beard=1 eye=2c1a10 base=26242a belly=36343a
-shiba_inu dog ear=up snout=.46 fur=.5 smile=1 eye=38200f base=c88444 belly=f2e8d8 muzzle=f6eee2 chest=f6eee2 paws=f6eee2 brow=f2e4d0
+shiba_inu dog ear=up snout=.46 fur=.5 smile=1 eye=38200f base=c88444 belly=f2e8d8 muzzle=f6eee2 chest=f6eee2 \
+paws=f6eee2 brow=f2e4d0
 staffordshire_bull_terrier dog ear=fold snout=.58 fur=.15 jowl=1 eye=4a3018 base=565c66 chest=f0ece4
 wheaten_terrier dog ear=fold snout=.5 fur=1.2 beard=1 curl=1 eye=33200f base=d8b888 belly=e4cca4
 yorkshire_terrier dog ear=up snout=.36 fur=1.3 beard=1 small=1 eye=2c1a10 base=b87c40 saddle=4a4c58'''

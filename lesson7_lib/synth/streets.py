@@ -190,7 +190,7 @@ def _houses(d, n):
 
 
 def _front(h, z, Y):
-    "Colours of façades at `z` metres along the street (for each column) and `Y` metres of height; `h`: looks, for each column"
+    "Colours of façades at `z` metres along the street and `Y` metres of height; `h`: the house in each column."
     c = np.broadcast_to(h['wall'], (*Y.shape, 3)).copy()
     inz, iny = (z % h['pz']) / h['pz'], ((Y - 0.4) % h['py']) / h['py']
     pane = (abs(inz - 0.5) < h['wz'] / 2) & (iny > 0.3) & (iny < 0.3 + h['wy']) & (Y > 3) & (Y < h['height'] - 0.8)

@@ -40,7 +40,7 @@ class StatefulModel:
         old = tuple(o.to(like.device) for o in old)
         return old if parts > 1 else old[0]
 
-    def keep(
+    def store(
         self,
         h: Tensor | tuple[Tensor, ...],  # the new state
     ) -> None:

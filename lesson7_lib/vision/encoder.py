@@ -70,7 +70,7 @@ def _check_body(m, body, head):
         handle.remove()
     if not got or not _is_map(y) or not any(_same_map(got[0], o) for o in (y, y.mean((2, 3)), y.amax((2, 3)))):
         raise ValueError(
-            f'{type(m).__name__} does more than call its children, so its head cannot be found{why}: give cut=, a function '
+            f'{type(m).__name__} does more than call its children, so its head was not found{why}: give cut=, a function '
             'that takes it and returns the part that makes maps'
         )
 
@@ -140,7 +140,7 @@ def _adapt(m, n_in):
         return m
     if conv.groups > 1:
         raise ValueError(
-            f'the first convolution has {conv.groups} groups, so it cannot be made to take {n_in} channels: adapt it by hand'
+            f'the first convolution has {conv.groups} groups and cannot be made to take {n_in} channels: adapt it by hand'
         )
     w, n = conv.weight.detach(), conv.in_channels
     w = w.sum(1, keepdim=True) if n_in == 1 else w.repeat(1, -(-n_in // n), 1, 1)[:, :n_in] * (n / n_in)
@@ -347,7 +347,7 @@ def _run_chain(m, opened, x):
 
 
 def _open_chain(m, x):
-    "The containers to be taken apart so that no link shrinks the grid by more than 2; None where a link is no chain itself."
+    "The containers to open so that no link shrinks the grid by more than 2; None where a link is not a chain."
     opened = []
     while True:
         links, outs = chain_links(m, opened), [o for o, _ in _run_chain(m, opened, x)]

@@ -291,7 +291,7 @@ class GANTrainer(LearnerCallback):
         values = ', '.join(f'{k} {v:.4g}' for k, v in terms.items())
         return (
             f"The {net}'s loss is not a number in epoch {learn.epoch + 1}, batch {learn.batch_idx + 1} of "
-            f"{learn.n_batch}: its term {bad} is, of {values}. Try a smaller learning rate, gradient clipping, or bfloat16 "
+            f"{learn.n_batch}: its term {bad} is, of {values}. Try a smaller learning rate, clipping, or bfloat16 "
             "instead of float16, or look for broken inputs; the batch is in learn.xb and learn.yb."
         )
 

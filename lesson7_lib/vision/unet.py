@@ -37,7 +37,7 @@ def fit_size(
 
 # %% ../../nbs/vision/11_unet.ipynb #863a678a
 class Unet(nn.Module):
-    "What all U-Nets share: an encoder, and layers that grow its last map to the size of the input, with skip connections."
+    "What all U-Nets share: an encoder, and layers with skip connections that grow its last map to the input's size."
 
     def __init__(
         self,
