@@ -68,7 +68,8 @@ def plain_loss():
 
 
 def our_unet():
-    from lesson7_lib.unet import DynamicUnet, create_body
+    from lesson7_lib.unet import DynamicUnet
+    from lesson7_lib.vision.encoder import create_body
 
     return DynamicUnet(create_body('resnet18', pretrained=False), 3, blur=True)
 

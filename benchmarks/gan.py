@@ -33,11 +33,12 @@ def ours(a, bf16=False):
     "Seconds of a critic's and a generator's batch"
     import torch
     from torch import nn, optim
-    from lesson7_lib.callback import Callback
+    from lesson7_lib.core.callback import Callback
     from lesson7_lib.crappify_gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
-    from lesson7_lib.items import DataBunch
-    from lesson7_lib.metrics import MSELossFlat
-    from lesson7_lib.unet import DynamicUnet, create_body
+    from lesson7_lib.core.databunch import DataBunch
+    from lesson7_lib.core.metrics import MSELossFlat
+    from lesson7_lib.unet import DynamicUnet
+    from lesson7_lib.vision.encoder import create_body
 
     gen = DynamicUnet(
         create_body('resnet34', pretrained=False),
@@ -148,7 +149,7 @@ def lecture_crappify(path_hr, path_lr, fn, i):
     "The lecture's function; the folders are arguments, since it runs in another process"
     import PIL.Image
     from PIL import ImageDraw
-    from lesson7_lib.image import resize_to
+    from lesson7_lib.vision.image import resize_to
 
     dest = path_lr / fn.relative_to(path_hr)
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +164,7 @@ def lecture_crappify(path_hr, path_lr, fn, i):
 def spoil_folders(a):
     "Seconds for a folder of photographs (noise on a ramp, 500×375, quality 90), ours and the lecture's, whose `parallel` is a pool of processes"
     import numpy as np, PIL.Image
-    from lesson7_lib.crappify import crappify_folder
+    from lesson7_lib.vision.degrade import crappify_folder
 
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as d:

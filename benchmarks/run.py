@@ -12,7 +12,7 @@ PACKAGE = ['lesson7_lib', 'setup.py', 'settings.ini', 'README.md', 'LICENSE', 'M
 IMPORTS = dict(
     torch='import torch',
     trio='import torch, torchvision, matplotlib.pyplot',
-    learner='import lesson7_lib.learner',
+    learner='import lesson7_lib.core.learner',
     all='import lesson7_lib.all',
     fastai='import fastai.vision.all',
 )
@@ -34,7 +34,7 @@ TITLES = dict(
     loop_tiny='loop, one linear layer, per batch',
     loop_cnn="loop, the lesson's CNN, per batch",
     import_all='import lesson7_lib.all',
-    import_learner='import lesson7_lib.learner',
+    import_learner='import lesson7_lib.core.learner',
 )
 
 
@@ -304,8 +304,8 @@ def command():
 
 
 def save_with_library(src, dest):
-    "Called in the environment: the gathered record through `lesson7_lib.results`, which adds its own versions, date and commit"
-    from lesson7_lib.results import save_result
+    "Called in the environment: the gathered record through `lesson7_lib.core.results`, which adds its own versions, date and commit"
+    from lesson7_lib.core.results import save_result
 
     rec = json.loads(src.read_text())
     met = [r['target']['met'] for r in rec['rows'] if 'target' in r]
@@ -333,7 +333,7 @@ def save(bench, rec, out):
     try:
         bench.side('save', src, dest=out.resolve())
     except SystemExit as e:
-        say(f'(lesson7_lib.results did not write it: {str(e).strip().splitlines()[-1]})')
+        say(f'(lesson7_lib.core.results did not write it: {str(e).strip().splitlines()[-1]})')
         met = [r['target']['met'] for r in rec['rows'] if 'target' in r]
         head = dict(lesson='benchmark', metric='01', value=sum(met), unit=f'of {len(met)} targets met')
         fn.write_text(json.dumps({**head, **rec}, indent=1) + '\n')
@@ -407,7 +407,7 @@ def main():
         )
     brings = raw.get('import_brings', {}).get('learner')
     if brings is not None:
-        print(f"lesson7_lib.learner imports {' and '.join(brings) or 'neither torchvision nor matplotlib'}.")
+        print(f"lesson7_lib.core.learner imports {' and '.join(brings) or 'neither torchvision nor matplotlib'}.")
     c = raw.get('check')
     if c:
         print(

@@ -226,8 +226,8 @@ def fastai_loop(train, valid, model):
 
 # ---------------------------------------------------------------- this library
 def ours_fit(data, model):
-    from lesson7_lib.learner import Learner
-    from lesson7_lib.metrics import accuracy
+    from lesson7_lib.core.learner import Learner
+    from lesson7_lib.core.metrics import accuracy
     from torch import nn
 
     learn = Learner(data, model, loss_func=nn.CrossEntropyLoss(), metrics=accuracy, wd=WD, silent=True)
@@ -236,8 +236,8 @@ def ours_fit(data, model):
 
 def ours_data(path, bs=BS):
     "The lecture's chain, as it is typed there"
-    from lesson7_lib.augment import rand_pad
-    from lesson7_lib.data import ImageItemList
+    from lesson7_lib.vision.transforms import rand_pad
+    from lesson7_lib.vision.image_data import ImageItemList
 
     tfms = ([*rand_pad(padding=3, size=28, mode='zeros')], [])
     ll = (
@@ -253,14 +253,14 @@ def ours_folder(path):
 
 
 def ours_memory(xs, model):
-    from lesson7_lib.items import DataBunch
+    from lesson7_lib.core.databunch import DataBunch
 
     (x, y), (xv, yv) = xs
     return ours_fit(DataBunch.from_tensors(x, y, xv, yv, bs=BS), model)
 
 
 def ours_loop(train, valid, model):
-    from lesson7_lib.items import DataBunch
+    from lesson7_lib.core.databunch import DataBunch
 
     return ours_fit(DataBunch(train, valid), model)
 
@@ -396,7 +396,7 @@ def measure_rss(a):
 
 def make_pictures(a):
     "The folders of pictures: built-in digits in MNIST's layout; the big one is made of further names for the same pictures"
-    from lesson7_lib.synth import make_digits
+    from lesson7_lib.synth.digits import make_digits
 
     path = Path(a.data)
     if not path.exists():
@@ -428,8 +428,8 @@ def check_package(a):
     names = sorted(o.name for o in pkgutil.iter_modules(lesson7_lib.__path__) if not o.name.startswith('_'))
     for o in names:
         importlib.import_module(f'lesson7_lib.{o}')
-    from lesson7_lib.learner import Learner
-    from lesson7_lib.metrics import accuracy
+    from lesson7_lib.core.learner import Learner
+    from lesson7_lib.core.metrics import accuracy
     from torch import nn
 
     def data():

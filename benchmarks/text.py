@@ -36,9 +36,9 @@ def ours(which):
     "The lecture's and the notes' models; one epoch, and one pass over the batches alone"
     from lesson7_lib.char_rnn import CharSeqStatefulGRU, CharSeqStatefulRnn
     from lesson7_lib.human_numbers_rnn import Model4, Model5
-    from lesson7_lib.learner import Learner
-    from lesson7_lib.metrics import accuracy
-    from lesson7_lib.text import ResetState
+    from lesson7_lib.core.learner import Learner
+    from lesson7_lib.core.metrics import accuracy
+    from lesson7_lib.text.evaluate import ResetState
 
     data, make = data_of(which), dict(zip(MODELS, (Model4, Model5, CharSeqStatefulRnn, CharSeqStatefulGRU)))[which]
     learn = Learner(data, make(len(data.vocab)), metrics=accuracy, callbacks=[ResetState()], silent=True)
@@ -110,7 +110,7 @@ def fastai(which):
 def bare(which):
     "What no loop can save: the model forward and backward on ready-made batches, a fused step, and validation without a metric"
     import torch
-    from lesson7_lib.optimizer import AdamW
+    from lesson7_lib.core.optimizer import AdamW
 
     data, model = data_of(which), ours(which)[2]
     train, valid, opt = list(data.train_dl), list(data.valid_dl), AdamW(model.parameters(), lr=LR)

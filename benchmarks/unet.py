@@ -26,7 +26,8 @@ COMPARE = [
 
 # ---------------------------------------------------------------- the sides
 def ours(blur=True):
-    from lesson7_lib.unet import DynamicUnet, create_body
+    from lesson7_lib.unet import DynamicUnet
+    from lesson7_lib.vision.encoder import create_body
 
     return DynamicUnet(create_body('resnet34', pretrained=False), N_CLASSES, blur=blur)
 
@@ -50,7 +51,8 @@ def fastai_same(size):
 
 
 def fast():
-    from lesson7_lib.unet import FastUnet, create_body
+    from lesson7_lib.vision.encoder import create_body
+    from lesson7_lib.vision.unet import FastUnet
 
     return FastUnet(create_body('resnet34', pretrained=False), N_CLASSES)
 

@@ -31,7 +31,8 @@ from .core.metrics import L1LossFlat, MSELossFlat
 from .core.optimizer import bn_params, fused_option, param_groups
 from .data import data_path
 from .resnet_mnist import NormType, conv_layer, res_block
-from .unet import SelfAttention, small_encoder, unet_learner
+from .unet import SelfAttention, small_encoder
+from .unet import unet_learner as make_unet_learner
 from .vision.degrade import Crappify, Jpeg, Shrink, crappify_folder
 from .vision.encoder import mobilenet_weights, resnet18_weights
 from .vision.gan import GANLoss, GANModule, GANOptimizers, GANTrainer
@@ -421,7 +422,7 @@ def generator_learner(
     "A fresh generator."
     pretrained = find_weights(weights) if isinstance(weights, str) else weights
     kwargs = kwargs or dict(blur=True, norm_type=NormType.Weight, self_attention=True)
-    return unet_learner(data, arch, pretrained, wd=1e-3, y_range=(-3.0, 3.0), loss_func=loss(), **kwargs)
+    return make_unet_learner(data, arch, pretrained, wd=1e-3, y_range=(-3.0, 3.0), loss_func=loss(), **kwargs)
 
 # %% ../nbs/03_crappify_gan.ipynb #6d029b47
 def fit_critic(learn: Learner, stage: Stage) -> Learner:  # of the critic

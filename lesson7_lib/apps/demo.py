@@ -272,7 +272,7 @@ def train_numbers(
     from lesson7_lib.core.learner import Learner
     from lesson7_lib.core.metrics import accuracy
     from lesson7_lib.human_numbers_rnn import Model5, number_experiments, numbers_data, predict_words, share_right
-    from lesson7_lib.text.generate import ResetState
+    from lesson7_lib.text.evaluate import ResetState
 
     today, res = number_experiments['today'], {}
     (stage,) = today.stages

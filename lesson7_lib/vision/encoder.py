@@ -70,7 +70,7 @@ def _check_body(m, body, head):
         handle.remove()
     if not got or not _is_map(y) or not any(_same_map(got[0], o) for o in (y, y.mean((2, 3)), y.amax((2, 3)))):
         raise ValueError(
-            f'{type(m).__name__} does more than call its children, so its head was not found{why}: give cut=, a function '
+            f'{type(m).__name__} does more than call its children, so no head was found{why}: give cut=, a function '
             'that takes it and returns the part that makes maps'
         )
 
