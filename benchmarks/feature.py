@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Measure a step with the feature loss: a small U-Net (resnet18) and the lecture's loss through VGG-16-BN, forward and backward; and the loss alone.
+"""Measure a step with the feature loss: a small U-Net (resnet18) and the lecture's loss through VGG-16-BN, forward
+and backward; and the loss alone.
 
-Uses the environment of `run.py`. fastai v2 has no feature loss of its own, so its side is its U-Net with the loss as its course writes it: hooks that
+Uses the environment of `run.py`. fastai v2 has no feature loss of its own, so its side is its U-Net with the loss as
+its course writes it: hooks that
 stay, both pictures through the whole network, copies of the target's maps. `README.md` tells how to read the table."""
 
 import sys
@@ -12,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pairs
 
 LAYERS, WEIGHTS = [22, 32, 42], [5, 15, 2]
-#            key                   title                                            sides, ours first              largest ratio allowed
+# key title sides, ours first largest ratio allowed
 COMPARE = [
     ('feature_loss', 'the loss, forward and backward, in fp32', ('loss', 'loss_plain'), 0.85),
     ('feature_loss_bf16', '… in bf16, against the plain one in fp32', ('loss_bf16', 'loss_plain'), 0.55),
@@ -40,7 +42,8 @@ def our_loss(**kw):
 
 
 def plain_loss():
-    "The straightforward way: hooks for good, the whole network for both pictures, copies of the target's maps, terms with their graph"
+    """The straightforward way: hooks for good, the whole network for both pictures, copies of the target's maps,
+    terms with their graph"""
     import torch.nn.functional as F
 
     net, maps = vgg(), {}

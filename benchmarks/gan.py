@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""Measure the game of part three: a critic's batch and a generator's batch (U-Net with resnet34, weight norm, self-attention; the lecture's critic of
+"""Measure the game of part three: a critic's batch and a generator's batch (U-Net with resnet34, weight norm,
+self-attention; the lecture's critic of
 44.7 million parameters), through the learners of both libraries. And crappify: a folder in two processes, against the lecture's own code.
 
 Uses the environment of `run.py`. The sides take turns in one process. `README.md` tells how to read the table."""
 
-import itertools, random, sys, tempfile, time
+import itertools
+import random
+import sys
+import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pairs
 
-#            key              title                                            sides, ours first               largest ratio allowed
+# key title sides, ours first largest ratio allowed
 COMPARE = [
     ('gan_pair_fp32', 'critic + generator, a batch each, in fp32', ('ours', 'fastai'), 0.85),
     ('gan_pair_bf16', '… both asked for bf16, by `to_bf16()`', ('ours_bf16', 'fastai_bf16'), 0.75),
@@ -31,12 +36,12 @@ def tensors(a):
 
 def ours(a, bf16=False):
     "Seconds of a critic's and a generator's batch"
-    import torch
     from torch import nn, optim
+
     from lesson7_lib.core.callback import Callback
-    from lesson7_lib.crappify_gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
     from lesson7_lib.core.databunch import DataBunch
     from lesson7_lib.core.metrics import MSELossFlat
+    from lesson7_lib.crappify_gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
     from lesson7_lib.unet import DynamicUnet
     from lesson7_lib.vision.encoder import create_body
 
@@ -88,12 +93,11 @@ def ours(a, bf16=False):
 
 
 def fastai(a, bf16=False):
-    import torch
-    from torch import nn
     from fastai.basics import Adam, Callback, DataLoaders, MSELossFlat, NormType
     from fastai.vision.gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
     from fastai.vision.learner import create_body
     from fastai.vision.models.unet import DynamicUnet
+    from torch import nn
     from torchvision.models import resnet34
 
     x, y = tensors(a)
@@ -149,6 +153,7 @@ def lecture_crappify(path_hr, path_lr, fn, i):
     "The lecture's function; the folders are arguments, since it runs in another process"
     import PIL.Image
     from PIL import ImageDraw
+
     from lesson7_lib.vision.image import resize_to
 
     dest = path_lr / fn.relative_to(path_hr)
@@ -162,8 +167,11 @@ def lecture_crappify(path_hr, path_lr, fn, i):
 
 
 def spoil_folders(a):
-    "Seconds for a folder of photographs (noise on a ramp, 500×375, quality 90), ours and the lecture's, whose `parallel` is a pool of processes"
-    import numpy as np, PIL.Image
+    """Seconds for a folder of photographs (noise on a ramp, 500×375, quality 90), ours and the lecture's, whose
+    `parallel` is a pool of processes"""
+    import numpy as np
+    import PIL.Image
+
     from lesson7_lib.vision.degrade import crappify_folder
 
     rng = np.random.default_rng(1)

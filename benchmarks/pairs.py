@@ -1,8 +1,20 @@
-"""What the benchmarks of single lessons share: one process in the environment of `run.py` for each measurement, ratios within a round, a table,
+"""What the benchmarks of single lessons share: one process in the environment of `run.py` for each measurement,
+ratios within a round, a table,
 a record in results/. `unet.py`, `gan.py`, `feature.py` and `text.py` bring only their sides and what is compared."""
 
-import argparse, gc, json, os, platform, shlex, statistics, subprocess, sys, tempfile, time
+import argparse
+import gc
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+
 from run import human, make_env, middle, pip, say
 
 HERE = Path(__file__).resolve().parent
@@ -62,7 +74,8 @@ def parse_pictures(p):
 
 
 def turns(steps, rounds, own=False):
-    "Seconds of each step, by its name: they take turns, another begins each round, one round is thrown away. `own`: a step returns its seconds itself"
+    """Seconds of each step, by its name: they take turns, another begins each round, one round is thrown away.
+    `own`: a step returns its seconds itself"""
     res, names = {k: [] for k in steps}, list(steps)
     for r in range(-1, rounds):
         for k in names[r % len(names) :] + names[: r % len(names)]:
@@ -85,7 +98,8 @@ def processor():
 
 
 def timed_rows(compare, times, without='it is emulated'):
-    """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. bf16 is judged only where the processor has it;
+    """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. bf16 is
+    judged only where the processor has it;
     `without`: what happens elsewhere"""
     rows = []
     for key, title, (mine, rival), limit in compare:
@@ -209,7 +223,8 @@ def versions(python, packages):
 
 
 def run(a, measure, packages):
-    "Makes the environment, calls `measure(python)`, which returns rows and further circumstances, writes the record and prints the table"
+    """Makes the environment, calls `measure(python)`, which returns rows and further circumstances, writes the
+    record and prints the table"""
     start, a.cache = time.time(), a.cache.resolve()
     a.cache.mkdir(parents=True, exist_ok=True)
     python = str(make_env(a.cache, a.python))

@@ -3,7 +3,18 @@
 
 Needs Python 3.10+ and the package registry, nothing else. `benchmarks/README.md` tells how to read the table."""
 
-import argparse, hashlib, json, os, platform, shlex, shutil, statistics, subprocess, sys, tempfile, time
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +76,8 @@ def pip(python, *args):
 
 
 def make_env(cache, python=None):
-    "The environment's Python, with this checkout installed; made once, the package anew whenever its files have changed"
+    """The environment's Python, with this checkout installed; made once, the package anew whenever its files
+    have changed"""
     env, mark = cache / 'env', cache / 'env.json'
     have = json.loads(mark.read_text()) if mark.exists() else {}
     if python is None:
@@ -270,7 +282,8 @@ def circumstances(bench, seconds):
     "Versions, machine and command"
     code = (
         "import importlib.metadata as m, json, sys; print(json.dumps({o: m.version(o) for o in "
-        "('torch','torchvision','fastai','fastcore','numpy','pillow','lesson7_lib')} | dict(python=sys.version.split()[0])))"
+        """('torch','torchvision','fastai','fastcore','numpy','pillow','lesson7_lib')} |
+        dict(python=sys.version.split()[0])))"""
     )
     out = subprocess.run(
         [str(bench.python), '-c', code], capture_output=True, text=True, check=True, cwd=bench.a.cache
@@ -304,7 +317,8 @@ def command():
 
 
 def save_with_library(src, dest):
-    "Called in the environment: the gathered record through `lesson7_lib.core.results`, which adds its own versions, date and commit"
+    """Called in the environment: the gathered record through `lesson7_lib.core.results`, which adds its own
+    versions, date and commit"""
     from lesson7_lib.core.results import save_result
 
     rec = json.loads(src.read_text())

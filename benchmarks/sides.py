@@ -1,6 +1,14 @@
-"The same work three times: by this library, by a hand-written loop, by fastai v2. `run.py` starts this file in the environment it made."
+"""The same work three times: by this library, by a hand-written loop, by fastai v2. `run.py` starts this file in
+the environment it made."""
 
-import argparse, gc, json, os, random, statistics, sys, time
+import argparse
+import gc
+import json
+import os
+import random
+import statistics
+import sys
+import time
 from functools import partial
 from math import cos, pi
 from pathlib import Path
@@ -61,7 +69,8 @@ def one_cycle(n, lr, div=25.0, final_div=2.5e5, pct_start=0.3, moms=(0.95, 0.85)
 
 
 class HandLoop:
-    "What a careful person writes: fused AdamW, one-cycle lr and momentum, a running loss without a sync, loss and accuracy in validation"
+    """What a careful person writes: fused AdamW, one-cycle lr and momentum, a running loss without a sync, loss
+    and accuracy in validation"""
 
     def __init__(self, model, train, valid):
         from torch import nn, optim
@@ -115,8 +124,10 @@ class HandBatches:
 
 
 def hand_folder(path, workers):
-    "A torch `Dataset` that opens, pads and crops each picture, and a `DataLoader`; batches are made float and normalised as a whole."
-    import numpy as np, torch
+    """A torch `Dataset` that opens, pads and crops each picture, and a `DataLoader`; batches are made float and
+    normalised as a whole."""
+    import numpy as np
+    import torch
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
@@ -160,9 +171,9 @@ def hand_folder(path, workers):
 # ---------------------------------------------------------------- fastai v2
 def fastai_learner(dls, model):
     "A fastai `Learner` as its users make it, its bar and its table switched off"
-    from fastai.learner import Learner, Recorder
-    from fastai.callback.progress import ProgressCallback
     import fastai.callback.schedule  # noqa: F401 (patches fit_one_cycle)
+    from fastai.callback.progress import ProgressCallback
+    from fastai.learner import Learner
     from fastai.metrics import accuracy
     from torch import nn
 
@@ -178,7 +189,8 @@ def fastai_fit(dls, model):
 
 
 def fastai_folder(path, workers):
-    "A `DataBlock` with the same augmentation: padded by 3 with zeros, cropped at a random place, training pictures only"
+    """A `DataBlock` with the same augmentation: padded by 3 with zeros, cropped at a random place, training
+    pictures only"""
     from fastai.data.all import (
         CategoryBlock,
         DataBlock,
@@ -226,9 +238,10 @@ def fastai_loop(train, valid, model):
 
 # ---------------------------------------------------------------- this library
 def ours_fit(data, model):
+    from torch import nn
+
     from lesson7_lib.core.learner import Learner
     from lesson7_lib.core.metrics import accuracy
-    from torch import nn
 
     learn = Learner(data, model, loss_func=nn.CrossEntropyLoss(), metrics=accuracy, wd=WD, silent=True)
     return lambda: learn.fit_one_cycle(1, LR)
@@ -236,8 +249,8 @@ def ours_fit(data, model):
 
 def ours_data(path, bs=BS):
     "The lecture's chain, as it is typed there"
-    from lesson7_lib.vision.transforms import rand_pad
     from lesson7_lib.vision.image_data import ImageItemList
+    from lesson7_lib.vision.transforms import rand_pad
 
     tfms = ([*rand_pad(padding=3, size=28, mode='zeros')], [])
     ll = (
@@ -275,7 +288,8 @@ def clock(f):
 
 
 def interleave(sides, rounds, warm=1):
-    "Runs `sides` (name -> function that returns a dict of seconds) in turn, `rounds` times, first in turn someone else each time"
+    """Runs `sides` (name -> function that returns a dict of seconds) in turn, `rounds` times, first in turn
+    someone else each time"""
     res, names = {k: [] for k in sides}, list(sides)
     for r in range(-warm, rounds):
         for k in names[r % len(names) :] + names[: r % len(names)]:
@@ -395,7 +409,8 @@ def measure_rss(a):
 
 
 def make_pictures(a):
-    "The folders of pictures: built-in digits in MNIST's layout; the big one is made of further names for the same pictures"
+    """The folders of pictures: built-in digits in MNIST's layout; the big one is made of further names for the
+    same pictures"""
     from lesson7_lib.synth.digits import make_digits
 
     path = Path(a.data)
@@ -421,16 +436,23 @@ def make_pictures(a):
 
 
 def check_package(a):
-    "Every module imports here (fastcore 2), a small fit learns, and the hand-written loop ends with the same loss: it does the same work"
-    import importlib, pkgutil
-    import fastcore, torch, lesson7_lib
+    """Every module imports here (fastcore 2), a small fit learns, and the hand-written loop ends with the same
+    loss: it does the same work"""
+    import importlib
+    import pkgutil
+
+    import fastcore
+    import torch
+
+    import lesson7_lib
 
     names = sorted(o.name for o in pkgutil.iter_modules(lesson7_lib.__path__) if not o.name.startswith('_'))
     for o in names:
         importlib.import_module(f'lesson7_lib.{o}')
+    from torch import nn
+
     from lesson7_lib.core.learner import Learner
     from lesson7_lib.core.metrics import accuracy
-    from torch import nn
 
     def data():
         torch.manual_seed(42)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Measure one epoch of a language model on words and on characters, with validation: ours beside fastai's loader and Learner at the same model.
+"""Measure one epoch of a language model on words and on characters, with validation: ours beside fastai's loader and
+Learner at the same model.
 
-Uses the environment of `run.py`. Both sides live in one process and take turns. `README.md` tells how to read the table."""
+Uses the environment of `run.py`. Both sides live in one process and take turns. `README.md` tells how to read the
+table."""
 
 import sys
 from pathlib import Path
@@ -35,9 +37,9 @@ def data_of(which):
 def ours(which):
     "The lecture's and the notes' models; one epoch, and one pass over the batches alone"
     from lesson7_lib.char_rnn import CharSeqStatefulGRU, CharSeqStatefulRnn
-    from lesson7_lib.human_numbers_rnn import Model4, Model5
     from lesson7_lib.core.learner import Learner
     from lesson7_lib.core.metrics import accuracy
+    from lesson7_lib.human_numbers_rnn import Model4, Model5
     from lesson7_lib.text.evaluate import ResetState
 
     data, make = data_of(which), dict(zip(MODELS, (Model4, Model5, CharSeqStatefulRnn, CharSeqStatefulGRU)))[which]
@@ -54,16 +56,17 @@ def ours(which):
 
 def fastai(which):
     "The same model, batches first, as fastai's users make it: `LMDataLoader`, `ModelResetter`; bar and table off"
+    import fastai.callback.schedule  # noqa: F401 (patches fit_one_cycle)
     import torch
-    from torch import nn
     from fastai.callback.progress import ProgressCallback
     from fastai.callback.rnn import ModelResetter
-    import fastai.callback.schedule  # noqa: F401 (patches fit_one_cycle)
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
     from fastai.losses import CrossEntropyLossFlat
     from fastai.metrics import accuracy
     from fastai.text.data import LMDataLoader
+    from torch import nn
+
     from lesson7_lib.human_numbers_rnn import BatchNorm1dFlat
 
     bptt, n_fac, nh, layers, norm = MODELS[which]
@@ -108,8 +111,10 @@ def fastai(which):
 
 
 def bare(which):
-    "What no loop can save: the model forward and backward on ready-made batches, a fused step, and validation without a metric"
+    """What no loop can save: the model forward and backward on ready-made batches, a fused step, and validation
+    without a metric"""
     import torch
+
     from lesson7_lib.core.optimizer import AdamW
 
     data, model = data_of(which), ours(which)[2]

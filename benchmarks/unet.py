@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Measure one training step of the U-Nets: ours, fastai's at the same architecture, segmentation_models.pytorch's plain Unet.
+"""Measure one training step of the U-Nets: ours, fastai's at the same architecture, segmentation_models.pytorch's
+plain Unet.
 
-Uses the environment of `run.py`, with segmentation_models.pytorch added. Time: all sides in one process, in turn. Memory: each side in a process
+Uses the environment of `run.py`, with segmentation_models.pytorch added. Time: all sides in one process, in turn.
+Memory: each side in a process
 of its own. `README.md` tells how to read the table."""
 
-import ctypes, gc, os, sys
+import ctypes
+import gc
+import os
+import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pairs
 
 N_CLASSES = 12
-#            key          title                                               sides, ours first                 largest ratio allowed
+# key title sides, ours first largest ratio allowed
 COMPARE = [
     ('unet_step_fp32', 'DynamicUnet(resnet34, blur), a step in fp32', ('ours', 'fastai_same'), 1.0),
     ('unet_step_cl', '… with channels_last', ('ours_cl', 'fastai_same'), None),
@@ -41,7 +46,8 @@ def fastai(size, blur=True):
 
 
 def fastai_same(size):
-    "fastai's net blurs after each growing but the last; ours, as the lecture's, after that one too. Here fastai's does the same work"
+    """fastai's net blurs after each growing but the last; ours, as the lecture's, after that one too. Here
+    fastai's does the same work"""
     from fastai.layers import PixelShuffle_ICNR
 
     model = fastai(size)
@@ -82,7 +88,8 @@ def make(name, size):
 
 def stepper(name, a):
     "A function that makes one training step: forward, cross entropy, backward, fused AdamW"
-    import torch, torch.nn.functional as F
+    import torch
+    import torch.nn.functional as F
 
     torch.manual_seed(42)
     model = make(name, a.size).train()

@@ -25,7 +25,8 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 
 
 def notebooks() -> list[str]:
-    "The notebooks of the site in reading order, as paths inside nbs/: the start page, the lessons, then folder by folder."
+    """The notebooks of the site in reading order, as paths inside nbs/: the start page, the lessons, then folder
+    by folder."""
     found = [
         p.relative_to(ROOT / 'nbs').as_posix()
         for p in (ROOT / 'nbs').rglob('[0-9]*_*.ipynb')
@@ -153,7 +154,10 @@ def llms_text(
     "The site in one page of links, for language models."
     res = [f"# {site['lib']}", f"> {site['description']}"]
     for part in dict.fromkeys(p[0] for p in pages):
-        row = lambda p: f"- [{p[2]}]({p[1]}.md): {p[3]}" + (f" Names: {', '.join(p[4])}." if p[4] else '')
+
+        def row(p):
+            return f"- [{p[2]}]({p[1]}.md): {p[3]}" + (f" Names: {', '.join(p[4])}." if p[4] else '')
+
         res += [f'## {part}', '\n'.join(row(p) for p in pages if p[0] == part)]
     return '\n\n'.join(res) + '\n'
 

@@ -1,4 +1,5 @@
-"Configuration of Sphinx for the docs site. `lesson7_docs` puts it beside the staged pages; what belongs to the project is in site.json."
+"""Configuration of Sphinx for the docs site. `lesson7_docs` puts it beside the staged pages; what belongs to the
+project is in site.json."""
 
 import json
 from pathlib import Path
@@ -35,9 +36,12 @@ html_css_files, html_js_files = ['site.css'], ['site.js']
 html_show_sourcelink = html_copy_source = False
 html_last_updated_fmt = None
 pygments_style, pygments_dark_style = 'friendly', 'github-dark'
-colours = lambda brand, quiet: (
-    {f'color-{k}': brand for k in ('brand-primary', 'brand-content', 'api-name')} | {'color-api-pre-name': quiet}
-)
+
+
+def colours(brand, quiet):
+    return {f'color-{k}': brand for k in ('brand-primary', 'brand-content', 'api-name')} | {'color-api-pre-name': quiet}
+
+
 html_theme_options = dict(
     navigation_with_keys=True,
     top_of_page_buttons=[],

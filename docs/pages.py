@@ -103,7 +103,7 @@ def page_links(
         file, _, mark = m[2].partition('#')
         mark = '#' + mark if mark else ''
         path = posixpath.normpath(posixpath.join('nbs', where, file))
-        if file.endswith('.ipynb') and path.startswith('nbs/'):
+        if file.endswith(('.ipynb', '.html')) and path.startswith('nbs/'):  # nbdev has made .html of some
             return f"{m[1]}/{page_name(path.removeprefix('nbs/'))}.ipynb{mark}"
         if path.startswith('nbs/images/'):
             return f"{m[1]}/{path.removeprefix('nbs/')}"
@@ -300,7 +300,10 @@ def stage_page(
     "A processed notebook as a page."
     page, lesson = page_name(name), bool(re.match(r'(0|1)\d_', name))
     states = nb['metadata'].get('widgets', {}).get('application/vnd.jupyter.widget-state+json', {}).get('state', {})
-    link = lambda o: page_links(name_roles(o, site['base']), site['files'], posixpath.dirname(name))
+
+    def link(o):
+        return page_links(name_roles(o, site['base']), site['files'], posixpath.dirname(name))
+
     raw = [c for c in nb['cells'] if c.get('source') or c.get('outputs')]
     anchors, cells, front = _anchors(raw), [], (page, '')
     for c in raw:

@@ -1,4 +1,5 @@
-"""Makes README.md from the index page: `python docs/readme.py` runs nbs/index.ipynb (its table comes from results/) and writes the file.
+"""Makes README.md from the index page: `python docs/readme.py` runs nbs/index.ipynb (its table comes from results/)
+and writes the file.
 
 Links are moved from `nbs/` to the root, hidden cells are left out, and outputs become markdown.
 """

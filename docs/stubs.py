@@ -1,7 +1,9 @@
 """Writes a stub (`.pyi`) beside each module: `python docs/stubs.py`.
 
-The notebooks build long classes step by step with `@patch`, which editors and type checkers do not follow. A stub shows each class whole:
-its own methods, those that were added later, and its attributes. Nothing of the library is run; the modules are read as text.
+The notebooks build long classes step by step with `@patch`, which editors and type checkers do not follow. A stub
+shows each class whole:
+its own methods, those that were added later, and its attributes. Nothing of the library is run; the modules are read
+as text.
 """
 
 import ast

@@ -1,6 +1,8 @@
-"""The environment of the tests: built-in data in a fresh cache, one thread, no window, no internet, whatever the shell says.
+"""The environment of the tests: built-in data in a fresh cache, one thread, no window, no internet, whatever the
+shell says.
 
-`pytest --real-data tests/real_data.py` keeps `LESSON7_MIRROR` and `LESSON7_CACHE`: these checks are about the real data.
+`pytest --real-data tests/real_data.py` keeps `LESSON7_MIRROR` and `LESSON7_CACHE`: these checks are about the real
+data.
 """
 
 import os

@@ -45,7 +45,8 @@ def test_lists_and_prints():
 
 
 def test_statistics():
-    "Mean and deviation of the training digits are the known ones (.1307 and .3081), and a normalised batch has nearly 0 and 1."
+    """Mean and deviation of the training digits are the known ones (.1307 and .3081), and a normalised batch has
+    nearly 0 and 1."""
     data = bunch()
     xb, _ = data.one_batch(denorm=False)
     assert abs(float(xb.mean())) < 0.1 and abs(float(xb.std()) - 1) < 0.1, (xb.mean(), xb.std())
@@ -98,7 +99,10 @@ def streets():
     if 'src' not in sets:
         path = untar_data(URLs.CAMVID_TIRAMISU)
         codes = np.loadtxt(path / 'codes.txt', dtype=str)
-        get_y_fn = lambda x: path / f'{x.parent.name}annot' / f'{x.stem}.png'
+
+        def get_y_fn(x):
+            return path / f'{x.parent.name}annot' / f'{x.stem}.png'
+
         src = (
             SegmentationItemList.from_folder(path).split_by_folder(valid='val').label_from_func(get_y_fn, classes=codes)
         )
@@ -121,7 +125,8 @@ def test_streets_lists():
 
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_masks():
-    "Every value in all 701 masks is a class; the shares of the classes are CamVid's: a third road, one in a hundred pole."
+    """Every value in all 701 masks is a class; the shares of the classes are CamVid's: a third road, one in a
+    hundred pole."""
     count = np.zeros(256, dtype=np.int64)
     for part in ('train', 'val', 'test'):
         for f in (sets['camvid'] / f'{part}annot').ls():
@@ -171,7 +176,8 @@ def pets(n=96):
 
 
 def test_pets_gan():
-    "The lecture's cells of its third part, as typed but for pretrained weights, sizes and epochs; the GAN trains, both losses are recorded."
+    """The lecture's cells of its third part, as typed but for pretrained weights, sizes and epochs; the GAN
+    trains, both losses are recorded."""
     path = pets()
     path_hr = path / 'images'
     path_lr = path / 'crappy'
@@ -287,7 +293,8 @@ def test_pets_gan():
 
 
 def test_pets_features():
-    "The feature loss learns: with light steps on real pets its validation loss falls below that of doing nothing, and all terms are in the table."
+    """The feature loss learns: with light steps on real pets its validation loss falls below that of doing
+    nothing, and all terms are in the table."""
     path = pets()
     data = photo_data(path / 'images', small_pets(path, 48), 64, 8)
     learn = light_learner(
@@ -301,7 +308,8 @@ def test_pets_features():
 
 @needs(URLs.BEDROOMS535)
 def test_bedrooms():
-    "535 photographs; a batch of noise and pictures as the lecture makes it; five of the critic's batches for each of the generator's."
+    """535 photographs; a batch of noise and pictures as the lecture makes it; five of the critic's batches for
+    each of the generator's."""
     path = untar_data(URLs.BEDROOMS535)
     data = (
         GANItemList.from_folder(path, noise_sz=100)

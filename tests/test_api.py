@@ -60,7 +60,8 @@ def test_type_hints(nb):
 
 @pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
 def test_documented(nb):
-    "Every exported function has a docstring, and every parameter of a module's function or class a comment in the docment layout."
+    """Every exported function has a docstring, and every parameter of a module's function or class a comment in
+    the docment layout."""
     bad, source = [], nb.module_file.read_text(encoding='utf-8').splitlines()
     for name, node, method in functions(nb):
         nested = '.' in name and not is_patch(node)

@@ -30,7 +30,8 @@ def test_help_is_quick():
 
 
 def test_whole_run():
-    "Plain lines, no control characters, one page, figures beside it; a second run replaces its own page, and the same seed gives the same figures."
+    """Plain lines, no control characters, one page, figures beside it; a second run replaces its own page, and
+    the same seed gives the same figures."""
     from lesson7_lib.core.results import load_results
 
     with tempfile.TemporaryDirectory() as d:

@@ -82,7 +82,8 @@ def test_order_of_readme():
 
 
 def test_code_of_readme():
-    "Every piece of Python uses only names that the star import brings; the one on built-in data also runs, with one epoch."
+    """Every piece of Python uses only names that the star import brings; the one on built-in data also runs,
+    with one epoch."""
     import lesson7_lib.all as everything
 
     blocks = re.findall(r'(?ms)^```python\n(.*?)^```', (ROOT / 'README.md').read_text(encoding='utf-8'))

@@ -65,7 +65,8 @@ def test_other_modules_change_nothing():
 
 
 def test_time():
-    "`import lesson7_lib.all` costs at most a tenth more than torch, torchvision and matplotlib.pyplot (processor time)."
+    """`import lesson7_lib.all` costs at most a tenth more than torch, torchvision and matplotlib.pyplot
+    (processor time)."""
 
     def once(what: str) -> float:
         before = os.times()

@@ -1,6 +1,8 @@
-"""A training that is killed at any point goes on from its last epoch and ends with the same bits as one that was left in peace.
+"""A training that is killed at any point goes on from its last epoch and ends with the same bits as one that was
+left in peace.
 
-The killed one is a process of its own and gets SIGKILL, which no program can catch: in the middle of a batch, while it validates, while it writes its
+The killed one is a process of its own and gets SIGKILL, which no program can catch: in the middle of a batch, while
+it validates, while it writes its
 checkpoint. It is started again, with the same command, until it is done.
 """
 
@@ -127,7 +129,8 @@ def test_killed_at_any_point():
 
 
 def test_killed_while_saving():
-    "Killed again and again right after an epoch's last batch, where the checkpoint is written: it is always a whole file, of the old epoch or of the new."
+    """Killed again and again right after an epoch's last batch, where the checkpoint is written: it is always a
+    whole file, of the old epoch or of the new."""
     from lesson7_lib.core.checkpoint import load_tensors
     from lesson7_lib.synth.digits import make_digits
 

@@ -1,10 +1,6 @@
-"""The docs site, built and then read in a real browser, at the width of a desk and of a phone.
+"""The documentation site, built and then read in a real browser, at the width of a desk and of a phone.
 
-    python tests/test_site.py            builds the site of this checkout and tests it
-    python tests/test_site.py FOLDER     tests a site that is already built
-
-Needs `pip install -e ".[docs]"` and a Chromium (Debian: `apt-get install chromium`). Where one of them is missing the check says so in
-one loud line and ends with status 77, which `tests/run.py` counts as "not checked here".
+Needs `pip install -e ".[docs]"` and a Chromium (Debian: `apt-get install chromium`); without them it is skipped, and says why.
 """
 
 import functools
@@ -15,13 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
-SKIPPED = 77
 FLAGS = [
     '--no-sandbox',
     '--disable-gpu',
@@ -175,11 +171,11 @@ class Site:
                 continue
             page.goto(self.base + where, wait_until='load')
             for box in page.query_selector_all('.l7-widget:has(input[type=range]:not([disabled]))'):
-                seen = lambda: box.eval_on_selector_all('.w-stack > *', 'e => e.findIndex(o => !o.hidden)')
-                before = seen()
+                shown = 'e => e.findIndex(o => !o.hidden)'
+                before = box.eval_on_selector_all('.w-stack > *', shown)
                 box.query_selector('input').focus()
                 page.keyboard.press('ArrowRight')
-                if seen() == before:
+                if box.eval_on_selector_all('.w-stack > *', shown) == before:
                     self.fault(f'{where}: the slider moves and nothing follows')
                 else:
                     moved += 1
@@ -206,7 +202,8 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
 
 
 def planted(site, tmp, page='index.html'):
-    "What is reported when a page gets a dead link, a dead anchor, a missing picture, a request elsewhere, an error, a bare formula."
+    """What is reported when a page gets a dead link, a dead anchor, a missing picture, a request elsewhere, an
+    error, a bare formula."""
     copy = Path(tmp) / 'planted'
     copy.mkdir()
     for o in ('_static', '_images'):
@@ -229,12 +226,10 @@ def planted(site, tmp, page='index.html'):
 
 def check(folder):
     "All faults of a built site, and whether the test itself still sees faults."
-    start = time.time()
     bad, said = read_site(folder)
-    print(f'{said}, {time.time() - start:.0f} s', *bad, sep='\n')
     with tempfile.TemporaryDirectory() as tmp:
         found = planted(Path(folder).resolve(), tmp)
-    print('planted faults are seen as:', *found, sep='\n  ')
+    print(said, 'planted faults are seen as:', *found, sep='\n  ')
     for o in (
         'dead link no-such-page',
         'dead anchor index.html#no-such-place',
@@ -248,30 +243,11 @@ def check(folder):
     return bad
 
 
-def test_site():
-    why = cannot()
-    if why:
-        print(f'SITE NOT CHECKED: {why}')
-        sys.exit(SKIPPED)
-    with tempfile.TemporaryDirectory() as tmp:
-        start = time.time()
-        r = subprocess.run(
-            [sys.executable, '-m', 'lesson7_lib.docs', '--out', f'{tmp}/site'], cwd=ROOT, text=True, capture_output=True
-        )
-        assert r.returncode == 0, r.stdout + r.stderr
-        print(f'built in {time.time() - start:.0f} s')
-        bad = check(Path(tmp) / 'site')
+@pytest.mark.skipif(bool(cannot()), reason=cannot())
+def test_site(tmp_path):
+    "The site is built without a warning, and every page is read without a fault."
+    command = [sys.executable, 'docs/build.py', '--out', str(tmp_path / 'site')]
+    r = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+    bad = check(tmp_path / 'site')
     assert not bad, '\n'.join(bad)
-
-
-if __name__ == '__main__':
-    why = cannot()
-    if why:
-        print(f'SITE NOT CHECKED: {why}')
-        sys.exit(SKIPPED)
-    if len(sys.argv) < 2:
-        test_site()
-        sys.exit()
-    faults = check(Path(sys.argv[1]))
-    print(f'{len(faults)} faults', *faults, sep='\n')
-    sys.exit(bool(faults))

@@ -1,4 +1,5 @@
-"""The structure that CONTRIBUTING describes, read from the code: who may import whom, how large a module may be, what a page must have."""
+"""The structure that CONTRIBUTING describes, read from the code: who may import whom, how large a module may be,
+what a page must have."""
 
 import ast
 import json
@@ -55,7 +56,8 @@ def test_no_private_imports():
 
 
 def test_no_replaced_methods():
-    "`@patch` may add a method to a class of another module, never replace one, and no module assigns to another's attributes."
+    """`@patch` may add a method to a class of another module, never replace one, and no module assigns to
+    another's attributes."""
     methods, bad = {}, []
     for nb in NOTEBOOKS:
         for node in ast.parse(nb.module_file.read_text(encoding='utf-8')).body:

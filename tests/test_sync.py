@@ -1,4 +1,5 @@
-"""What is made from the notebooks is up to date: they are clean, the modules and stubs are what they export, README.md is the index page."""
+"""What is made from the notebooks is up to date: they are clean, the modules and stubs are what they export,
+README.md is the index page."""
 
 import os
 import subprocess

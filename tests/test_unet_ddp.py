@@ -1,4 +1,5 @@
-"""A U-Net trains in two processes (gloo, CPU) as in one: the bridges are arguments, not hooks, so each process has its own maps.
+"""A U-Net trains in two processes (gloo, CPU) as in one: the bridges are arguments, not hooks, so each process has
+its own maps.
 
 Both kinds and an encoder with ways of its own, with `find_unused_parameters=False`: every parameter must get its gradient in every step.
 """
@@ -32,7 +33,8 @@ class Own(nn.Module):
 
 def chain(): return nn.Sequential(*[conv_layer(i, o, stride=2, norm_type=None) for i,o in ((3,6),(6,8),(8,10))])
 
-# one process sees all pictures, two see half of them each: the mean of their gradients is the same (no batch statistics, so that this is exact)
+# one process sees all pictures, two see half of them each: the mean of their gradients is the same (no batch
+# statistics, so that this is exact)
 makes = [lambda: DynamicUnet(chain(), 3, bottle=True), lambda: DynamicUnet(Own(), 3, norm_type='Weight'), lambda: FastUnet(chain(), 3, widths=(8,8,8))]
 if n > 1: dist.init_process_group('gloo', init_method='file://'+place+'/meet', rank=rank, world_size=n)
 for i,make in enumerate(makes):

@@ -12,7 +12,7 @@ import sys
 import torch
 
 from .. import char_rnn, crappify_gan, feature_loss, human_numbers_rnn, resnet_mnist, unet, wgan
-from ..core.experiment import experiments, find_experiments, run_experiment
+from ..core.experiment import find_experiments, run_experiment
 from ..core.results import load_result, save_result
 from ..core.table import Table, show_value
 
