@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure the game of part three: a critic's batch and a generator's batch (U-Net with resnet34, weight norm,
+"""Measure the GAN of part three: a critic's batch and a generator's batch (U-Net with resnet34, weight norm,
 self-attention; the lecture's critic of
 44.7 million parameters), through the learners of both libraries. And crappify: a folder in two processes, against the lecture's own code.
 

@@ -1,7 +1,7 @@
 """The environment of the tests: built-in data in a fresh cache, one thread, no window, no internet, whatever the
 shell says.
 
-`pytest --real-data tests/real_data.py` keeps `LESSON7_MIRROR` and `LESSON7_CACHE`: these checks are about the real
+`pytest --real-data tests/real_data.py` leaves `LESSON7_MIRROR` and `LESSON7_CACHE`: these checks are about the real
 data.
 """
 
@@ -18,7 +18,7 @@ DEAD = 'http://127.0.0.1:9'  # nothing listens there: a download fails at once
 
 
 def pytest_addoption(parser):
-    parser.addoption('--real-data', action='store_true', help='keep LESSON7_MIRROR and LESSON7_CACHE of the shell')
+    parser.addoption('--real-data', action='store_true', help='leave LESSON7_MIRROR and LESSON7_CACHE of the shell')
 
 
 def pytest_configure(config):

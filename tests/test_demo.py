@@ -30,8 +30,8 @@ def test_help_is_quick():
 
 
 def test_whole_run():
-    """Plain lines, no control characters, one page, figures beside it; a second run replaces its own page, and
-    the same seed gives the same figures."""
+    """Plain lines, no control characters, one page, results beside it; a second run replaces its own page, and
+    the same seed gives the same results."""
     from lesson7_lib.core.results import load_results
 
     with tempfile.TemporaryDirectory() as d:
@@ -42,7 +42,7 @@ def test_whole_run():
             assert '\r' not in out + err and '\x1b' not in out + err, 'control characters where there is no terminal'
             assert 'synthetic' in out and 'ResNet' in out and 'index.html written' in out, out
             recs = load_results(Path(d) / 'lesson7_demo' / 'results')
-            assert {r['lesson'] for r in recs} == {'01', '02', '04', '05'}, recs  # each stage leaves its figures
+            assert {r['lesson'] for r in recs} == {'01', '02', '04', '05'}, recs  # each stage leaves its results
             values.append([r['value'] for r in recs])
         assert len(values[0]) >= 7 and values[0] == values[1], values
         page = (Path(d) / 'lesson7_demo' / 'index.html').read_text(encoding='utf-8')

@@ -77,7 +77,7 @@ def test_time():
     bare, ours = 'import torch, torchvision, matplotlib.pyplot', 'import lesson7_lib.all'
     once(bare)
     once(ours)  # both once before, so that the files are in memory
-    pairs = [(once(bare), once(ours)) for _ in range(5)]
+    pairs = [(once(bare), once(ours)) for _ in range(3)]
     ratio = statistics.median(b / a for a, b in pairs)
     print(f'import ratio {ratio:.2f}')
     assert ratio < 1.15, f'{ratio:.2f}: the limit is 1.1, and 0.05 for what differs from run to run'

@@ -450,7 +450,7 @@ def databunch(
     bs: int = 64,  # items in a training batch
     path: str | Path | None = None,  # where models are saved; None: the folder of the data
     **kwargs: Any,  # further settings of `DataBunch.create`: val_bs, num_workers, device
-) -> DataBunch:  # of the kind that suits the items
+) -> Any:  # a `DataBunch` of the kind that suits the items, known at run time only
     "The end of the chain: loaders for these lists."
     cls = data_kinds[self.train.x._bunch]
     return cls.create(self.train, self.valid, self.test, path=self.path if path is None else path, bs=bs, **kwargs)

@@ -140,7 +140,7 @@ def _adapt(m, n_in):
         return m
     if conv.groups > 1:
         raise ValueError(
-            f'the first convolution has {conv.groups} groups and cannot be made to take {n_in} channels: adapt it by hand'
+            f'the first convolution has {conv.groups} groups and cannot take {n_in} channels: adapt it by hand'
         )
     w, n = conv.weight.detach(), conv.in_channels
     w = w.sum(1, keepdim=True) if n_in == 1 else w.repeat(1, -(-n_in // n), 1, 1)[:, :n_in] * (n / n_in)
