@@ -70,7 +70,7 @@ def test_order_of_readme():
         r'!\[|<img|<picture',
         '```sh',
         'bin/lesson7_demo',
-        'bin/nbdev_test',
+        'bin/pytest',
         '## Lessons',
         '## Data',
         '## Development',
