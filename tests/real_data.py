@@ -126,8 +126,8 @@ def test_streets_lists():
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_masks():
     """Every value in all 701 masks is a class; the shares of the classes are CamVid's: a third road, one in a
-    streets()
     hundred pole."""
+    streets()
     count = np.zeros(256, dtype=np.int64)
     for part in ('train', 'val', 'test'):
         for f in (sets['camvid'] / f'{part}annot').ls():
