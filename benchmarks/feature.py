@@ -127,10 +127,10 @@ def measure(a):
     for k in a.sides:
         steps[k], params[k] = stepper(k, a)
 
-    def keep(k):
+    def evaluate(k):
         values[k] = steps[k]()
 
-    res = pairs.turns({k: partial(keep, k) for k in steps}, a.rounds)
+    res = pairs.turns({k: partial(evaluate, k) for k in steps}, a.rounds)
     return dict(seconds=res, params=params, values=values, **pairs.processor())
 
 

@@ -190,12 +190,12 @@ def spoil_folders(a):
         sides = dict(folder=lambda to: crappify_folder(hr, to, max_workers=2), lecture=lecture)
         numbers = itertools.count()
 
-        def spoil(k):
+        def degrade(k):
             to = Path(d) / f'{next(numbers)}'
             sides[k](to)
             assert len(list(to.iterdir())) == a.pictures
 
-        return dict(seconds=pairs.turns({k: partial(spoil, k) for k in sides}, a.rounds))
+        return dict(seconds=pairs.turns({k: partial(degrade, k) for k in sides}, a.rounds))
 
 
 # ---------------------------------------------------------------- measuring (inside the environment)

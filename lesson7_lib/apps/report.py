@@ -175,7 +175,7 @@ def overlay(
     mask: 'Tensor | np.ndarray | None',  # (1, H, W) class numbers, or None: the picture alone
     alpha: float = 0.65,  # how opaque
 ) -> 'np.ndarray':  # (3, H, W) array, 0..1
-    "A picture with a mask laid over it, each class in its fixed colour."
+    "A picture with a mask drawn over it, each class in its fixed colour."
     from lesson7_lib.vision.masks import class_colors
 
     img = np.asarray(img, dtype='float32')
