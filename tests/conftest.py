@@ -50,6 +50,28 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ.get('LESSON7_TEST_CACHE', ''), ignore_errors=True)
 
 
+# what takes longest, longest first: begun last, one of them would go on alone while the other worker has nothing to do
+LONGEST = (
+    'test_site.py::',
+    'test_plain_install.py::test_lesson',
+    'test_demo.py::test_whole_run',
+    'test_notebooks.py::test_notebook[synth',
+    'test_notebooks.py::test_notebook[apps',
+    'test_import.py::',
+    'test_notebooks.py::',
+    'test_resume.py::',
+)
+
+
+def pytest_collection_modifyitems(items):
+    "Long tests come first, so that the workers end together (`--maxschedchunk 1` hands them out one by one)."
+
+    def rank(item):
+        return next((i for i, o in enumerate(LONGEST) if o in item.nodeid), len(LONGEST))
+
+    items.sort(key=rank)
+
+
 def copy_checkout(to: Path) -> Path:
     "A copy of the files that belong to the project."
     root = TESTS.parent
