@@ -179,7 +179,7 @@ from lesson7_lib.vision.transforms import (
 from .vision.unet import FastUnet
 from .text.attention import CausalTransformer
 from .text.evaluate import ResetState, dynamic_evaluation, full_pass
-from .text.generate import generate
+from .text.generation import generate
 from .text.language import LanguageModel, TextClassifier, language_learner, text_classifier_learner
 from .text.text_batches import SequentialLM, TextClasDataBunch, TextDataBunch, TextLMDataBunch, batchify
 from .text.text_list import TextList

@@ -278,7 +278,7 @@ def mask_strips(
     ds, classes, res, seen = learn.data.valid_ds, [str(o) for o in learn.data.classes], [], set()
     for i in range(0, len(ds), max(1, len(ds) // n))[:n]:
         x, y = ds[i]
-        z = learn.predict(ds.x[i])[0]
+        z = learn.data.reconstruct(learn.predict(ds.x[i])[2])  # at the size of `y`
         counted = y != classes.index('Void') if 'Void' in classes else y >= 0
         right = float((y == z)[counted].float().mean())
         seen |= set(y.unique().tolist()) | set(z.unique().tolist())
