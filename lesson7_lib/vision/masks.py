@@ -30,7 +30,7 @@ from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
 from .image import Mask, show_image
 from .image_data import ImageDataBunch, ImageList, map_in_threads
-from .photo import ImageError, image_problem
+from .photo import ImageError, image_problem, shown_size
 from .transforms import LightTfm, PixelTfm, crop_pad
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def _size(fn):
     "Height and width of a picture file as it is shown; None where it cannot be read (its own list reports that)."
     try:
         with PIL.Image.open(fn) as im:
-            return im.size if im.getexif().get(0x0112, 1) > 4 else im.size[::-1]
+            return shown_size(im)
     except _odd:
         return None
 

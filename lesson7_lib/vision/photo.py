@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['image_extensions', 'read_errors', 'image_modes', 'use_plugins', 'how_to_convert', 'source_name', 'is_empty',
            'ImageError', 'image_problem', 'array_picture', 'to_8bit', 'picture_white', 'to_mode', 'shown_size',
-           'decode_image', 'open_image', 'open_rgb', 'FileNotes', 'read_notes', 'open_photo', 'Pixels', 'to_pixels',
-           'Photo', 'as_photo', 'from_pixels', 'encode_photo', 'save_photo', 'photo_name', 'pixel_limit',
-           'too_many_pixels', 'get_image_files', 'verify_images', 'JobReport', 'plan_job']
+           'decode_image', 'open_image', 'open_rgb', 'open_photo', 'Pixels', 'to_pixels', 'Photo', 'as_photo',
+           'from_pixels', 'encode_photo', 'save_photo', 'photo_name', 'pixel_limit', 'too_many_pixels',
+           'get_image_files', 'verify_images', 'JobReport', 'plan_job']
 
 # %% ../../nbs/vision/03_photo.ipynb #f6a38f2c
 import importlib
@@ -28,10 +28,19 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import PIL.Image
 import torch
-from PIL import ImageOps, PngImagePlugin, TiffImagePlugin
+from PIL import ImageOps
 
 from ..core.env import defaults, listify
 from ..core.files import atomic_write, file_identity, file_problem, list_files, temp_beside
+from lesson7_lib.vision.file_notes import (
+    encode_tiff,
+    exif_bytes,
+    note_options,
+    picture_exif,
+    read_notes,
+    set_exif,
+    tiff_modes,
+)
 from .image import Image, ModeError, check_colours, find_white, format_settings, save_settings
 
 # %% ../../nbs/vision/03_photo.ipynb #f384b1cc
@@ -323,142 +332,7 @@ def open_rgb(
             im = ImageOps.exif_transpose(im)
         return to_mode(im, 'RGB', white)
 
-# %% ../../nbs/vision/03_photo.ipynb #6306e7ce
-@dataclass
-class FileNotes:
-    "What a file holds that Pillow's `info` does not: kept there as `info['file_notes']`."
-
-    format: str | None = None  # Pillow's name of the file's format
-    options: dict[str, Any] = field(default_factory=dict)  # settings of `save`: stored in the same way, compressed, say
-    text: dict[str, str] = field(default_factory=dict)  # of a PNG file
-    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)  # of a PNG file: its gamma and primary colours
-    segments: list[tuple[int, bytes]] = field(default_factory=list)  # of a JPEG file: IPTC data, long XMP, comments
-    lost: list[str] = field(default_factory=list)  # what cannot be kept, in words
-
-
-_jpeg_known = (b'JFIF', b'JFXX', b'Exif', b'ICC_PROFILE', b'MPF', b'Adobe', b'http://ns.adobe.com/xap/')
-
-
-def _read_jpeg(im: PIL.Image.Image, notes: FileNotes) -> None:
-    if im.info.get('progressive'):
-        notes.options['progressive'] = True
-    comments = []
-    for name, data in im.applist:
-        if name == 'COM':
-            comments.append((0xFFFE, data))
-        elif name == 'APP13' or data.startswith(b'http://ns.adobe.com/xmp/extension/'):
-            notes.segments.append((0xFF00 | {'APP13': 0xED, 'APP1': 0xE1}[name], data))
-        elif not data.startswith(_jpeg_known):
-            notes.lost.append(f'{name} ({data[:8].decode("latin-1").split(chr(0))[0]!r})')
-    notes.segments += comments[:-1]  # Pillow writes the last one
-    if im.format == 'JPEG' and 'mp' in im.info:
-        notes.lost.append('further pictures in the file, such as a gain map')
-
-
-def _read_png(im: PIL.Image.Image, notes: FileNotes) -> None:
-    elsewhere = ('XML:com.adobe.xmp', 'Raw profile type exif')  # in `info` and in the EXIF data
-    notes.text = {k: v for k, v in im.text.items() if k not in elsewhere}
-    if 'gamma' in im.info:
-        notes.chunks.append((b'gAMA', struct.pack('>I', round(im.info['gamma'] * 100000))))
-    if 'chromaticity' in im.info:
-        notes.chunks.append((b'cHRM', struct.pack('>8I', *[round(o * 100000) for o in im.info['chromaticity']])))
-    if 'srgb' in im.info:
-        notes.chunks.append((b'sRGB', bytes([im.info['srgb']])))
-    notes.lost += [f'private chunk {o[0].decode("latin-1")}' for o in im.private_chunks]
-    if 'aspect' in im.info:
-        notes.lost.append('shape of the pixels')
-
-
-def _read_tiff(im: PIL.Image.Image, notes: FileNotes) -> None:
-    old = {'tiff_jpeg': 'jpeg', 'tiff_deflate': 'tiff_adobe_deflate'}  # are written in their new form
-    kind = im.info.get('compression', 'raw')
-    notes.options['compression'] = old.get(kind, kind)
-    if 330 in im.tag_v2:
-        notes.lost.append('pictures inside the picture (SubIFDs)')
-
-
-def _read_other(im: PIL.Image.Image, notes: FileNotes) -> None:
-    if im.format == 'TGA':
-        notes.options.update({k: im.info[k] for k in ('compression', 'id_section') if k in im.info})
-    if im.format in ('BMP', 'DIB') and im.info.get('compression') in (1, 2):
-        notes.lost.append('RLE compression')
-
-
-_readers = {'JPEG': _read_jpeg, 'MPO': _read_jpeg, 'PNG': _read_png, 'TIFF': _read_tiff}
-
-
-def _deep_colour(im: PIL.Image.Image) -> bool:
-    "Has the file more than 8 bits for each of several channels? Known only before its pixels are read."
-    if im.mode[0] in 'IF' or not getattr(im, 'tile', None):
-        return False
-    codec, how = im.tile[0][0], im.tile[0][3]
-    raw = how[0] if isinstance(how, tuple) and how else how
-    return ';16' in str(raw) or codec.startswith('ppm') and how[1] > 255
-
-
-def read_notes(
-    im: PIL.Image.Image,  # picture as it was opened; its pixels are read
-) -> FileNotes:  # those in its `info`, if it was read before
-    "What the file of a picture holds beside the pixels and `info`."
-    if 'file_notes' in im.info:
-        return im.info['file_notes']
-    notes = FileNotes(im.format)
-    if _deep_colour(im):
-        notes.lost.append('16-bit colour: 8 bits a channel are left')
-    if getattr(im, 'is_animated', False):
-        others = f'{im.n_frames - 1} further' if getattr(im, 'fp', None) else 'further'
-        notes.lost.append(f'{others} pictures in the file')
-    im.load()
-    if isinstance(im, PIL.ImageFile.ImageFile):
-        _readers.get(im.format, _read_other)(im, notes)
-    return notes
-
 # %% ../../nbs/vision/03_photo.ipynb #5610a061
-# TIFF tags that describe how pixels are stored, and the colour profile, which is kept elsewhere
-_storage_tags = frozenset(
-    int(o)
-    for o in (
-        '254 256 257 258 259 262 266 273 277 278 279 284 292 293 301 317 320 322 323 324 325 330 338 339 347 '
-        '529 530 531 532 700 34675'
-    ).split()
-)
-_exif_folders = (0x8769, 0x8825)  # the sub-folders of EXIF data: camera settings, and place
-
-
-def _letters(value: Any) -> Any:
-    "A text of EXIF data as the bytes it was read from: Pillow writes '?' for letters such as ü."
-    return value.encode('latin-1', 'replace') if isinstance(value, str) and not value.isascii() else value
-
-
-def _exif_bytes(exif: PIL.Image.Exif, skip: Collection[int] = (), size: tuple[int, int] | None = None) -> bytes:
-    "EXIF data as bytes, without the tags `skip`, and with another size of the picture; b'' where nothing is left."
-    res = PIL.Image.Exif()
-    for k, v in exif.items():
-        if k not in skip and k not in _exif_folders:
-            res[k] = _letters(v)
-    for k in _exif_folders:
-        sub = {t: _letters(v) for t, v in exif.get_ifd(k).items()}
-        if 0xA005 in sub:
-            sub[0xA005] = exif.get_ifd(0xA005)
-        if size and 40962 in sub:
-            sub[40962], sub[40963] = size
-        if sub:
-            res[k] = sub
-    return res.tobytes() if len(res) else b''
-
-
-def _exif(im: PIL.Image.Image, orientation: bool = True) -> bytes:
-    "EXIF data of `im`, without the tags that describe how a TIFF file stores its pixels."
-    return _exif_bytes(im.getexif(), _storage_tags if orientation else {0x0112, *_storage_tags})
-
-
-def _set_exif(im: PIL.Image.Image, exif: bytes) -> None:
-    "Put EXIF data into `info`; where there are none, no entry."
-    im.info.pop('exif', None)
-    if exif:
-        im.info['exif'] = exif
-
-
 def open_photo(
     src: str | Path | IO[bytes],  # file name, or open file
 ) -> PIL.Image.Image:  # picture, loaded, in the mode and orientation of the file
@@ -466,9 +340,9 @@ def open_photo(
     with _opened(src) as im:
         n = getattr(im, 'n_frames', 1) if im.format != 'MPO' else 1
         notes = read_notes(im)
-        exif = _exif(im, orientation=im.format != 'TIFF')  # Pillow turns TIFF files by itself
+        exif = picture_exif(im, orientation=im.format != 'TIFF')  # Pillow turns TIFF files by itself
         im = im.copy() if n == 1 else im
-        _set_exif(im, exif)
+        set_exif(im, exif)
         im.info['file_notes'] = notes
     if n > 1:
         raise ImageError(src, f'holds {n} pictures, a film or several pages: save each in a file of its own')
@@ -503,9 +377,9 @@ def to_pixels(
         notes = read_notes(img)
         if white is None:
             white = picture_white(img)
-        exif = _exif(img, orientation=False)
+        exif = picture_exif(img, orientation=False)
         img = ImageOps.exif_transpose(img)
-        _set_exif(img, exif)
+        set_exif(img, exif)
         img.info['file_notes'] = notes
         mode = _plain_mode(img)
         px = np.asarray(_converted(img, mode) if 'transparency' not in img.info else img.convert(mode))
@@ -577,7 +451,7 @@ def _metadata(im: PIL.Image.Image, out: PIL.Image.Image) -> dict[str, Any]:
         lost.append('the number that means transparent')
     exif = PIL.Image.Exif()
     exif.load(im.info.get('exif', b''))
-    data = _exif_bytes(exif, size=out.size)
+    data = exif_bytes(exif, size=out.size)
     if data:
         res['exif'] = data
     return {**res, 'file_notes': replace(notes, lost=lost)}
@@ -600,125 +474,7 @@ def from_pixels(
     out.info = _metadata(like, out)
     return out
 
-# %% ../../nbs/vision/03_photo.ipynb #35c95240
-# what Pillow writes into which format, and how it is called in a message
-_note_names = {
-    'exif': 'EXIF data',
-    'icc_profile': 'colour profile',
-    'dpi': 'resolution',
-    'xmp': 'XMP',
-    'comment': 'comment',
-}
-_photo_notes = ('exif', 'icc_profile', 'dpi', 'xmp', 'comment')
-_holds = {
-    'JPEG': _photo_notes,
-    'MPO': _photo_notes,
-    'PNG': _photo_notes[:4],
-    'TIFF': _photo_notes[:4],
-    'WEBP': ('exif', 'icc_profile', 'xmp'),
-    'AVIF': ('exif', 'icc_profile', 'xmp'),
-    'JPEG2000': ('comment',),
-    'GIF': ('comment',),
-    'BMP': ('dpi',),
-    'DIB': ('dpi',),
-}
-_jpegs = ('JPEG', 'MPO')
-_longest = {'exif': 65533, 'xmp': 65504, 'comment': 65533}  # bytes, in a JPEG file
-
-
-def _note_options(im: PIL.Image.Image, kind: str) -> tuple[dict[str, Any], list[str]]:
-    "Settings with which `save` writes the metadata of `im`; and what is lost, in words."
-    notes = read_notes(im)
-    same = kind == notes.format or kind in _jpegs and notes.format in _jpegs
-    res = dict(notes.options) if same else {}
-    lost = list(notes.lost)
-    found = {k: im.info[k] for k in _note_names if im.info.get(k)}
-    if im.format == 'TIFF' and 'exif' not in found and (exif := _exif(im)):
-        found['exif'] = exif
-    for k, v in found.items():
-        if k not in _holds.get(kind, ()):
-            lost.append(_note_names[k])
-        elif kind in _jpegs and len(v) > _longest.get(k, 1 << 30):
-            lost.append(f'{_note_names[k]}, which is too long for a JPEG file')
-        else:
-            res[k] = v
-    if kind == 'PNG':
-        res['pnginfo'] = _png_info(notes, res.pop('xmp', None))
-    elif notes.text or notes.chunks:
-        lost += [*[f'text {k!r}' for k in notes.text], *[f'chunk {k.decode()}' for k, _ in notes.chunks]]
-    if kind in _jpegs and notes.segments:
-        res['extra'] = b''.join(struct.pack('>HH', k, len(v) + 2) + v for k, v in notes.segments)
-    elif notes.segments:
-        lost.append('IPTC data, long XMP or further comments')
-    return res, lost
-
-
-def _png_info(notes: FileNotes, xmp: bytes | str | None) -> PngImagePlugin.PngInfo:
-    "Text and colours for a PNG file."
-    res = PngImagePlugin.PngInfo()
-    for name, data in notes.chunks:
-        res.add(name, data)
-    if xmp:
-        res.add_itxt('XML:com.adobe.xmp', xmp if isinstance(xmp, str) else xmp.decode('utf-8', 'replace'))
-    for k, v in notes.text.items():
-        if isinstance(v, PngImagePlugin.iTXt):
-            res.add_itxt(k, v, v.lang or '', v.tkey or '')
-        else:
-            res.add_text(k, v)
-    return res
-
 # %% ../../nbs/vision/03_photo.ipynb #2510c173
-_any_mode = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'CMYK', 'YCbCr', 'I', 'I;16', 'F')
-_tiff_modes = {
-    **dict.fromkeys(('raw', 'tiff_lzw', 'tiff_adobe_deflate', 'packbits', 'lzma', 'zstd'), _any_mode),
-    **dict.fromkeys(('tiff_ccitt', 'group3', 'group4'), ('1',)),
-    'jpeg': ('L', 'RGB', 'CMYK', 'YCbCr'),
-}
-
-
-def _encode_tiff(im: PIL.Image.Image, exif: Any = b'', xmp: Any = b'', **options: Any) -> bytes:
-    "A TIFF file with compressed pixels and all tags."
-    out = io.BytesIO()
-    plain = im.copy() if im.format == 'TIFF' else im  # Pillow would copy tags of the old file by itself
-    PIL.Image.Image.save(plain, out, 'TIFF', **options)
-    if not exif and not xmp:
-        return out.getvalue()
-    data = out.getvalue()
-    with PIL.Image.open(out) as written:
-        old = written.tag_v2
-        starts, sizes = old[TiffImagePlugin.STRIPOFFSETS], old[TiffImagePlugin.STRIPBYTECOUNTS]
-        tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=old.prefix)
-        for k, v in old.items():
-            tags.tagtype[k] = old.tagtype[k]
-            tags[k] = v
-    strips = [data[a : a + n] for a, n in zip(starts, sizes, strict=True)]
-    ends = np.cumsum([0, *sizes])
-    tags[TiffImagePlugin.STRIPOFFSETS] = tuple(ends[:-1].tolist())  # from the end of the tags on
-    _add_exif(tags, exif)
-    if xmp:
-        tags[TiffImagePlugin.XMP] = xmp.encode() if isinstance(xmp, str) else xmp
-    out = io.BytesIO()
-    tags.save(out)
-    return out.getvalue() + b''.join(strips)
-
-
-def _add_exif(tags: TiffImagePlugin.ImageFileDirectory_v2, data: bytes | PIL.Image.Exif) -> None:
-    "Add EXIF data to the tags of a TIFF file; what is there stays."
-    exif = data
-    if isinstance(data, bytes):
-        exif = PIL.Image.Exif()
-        exif.load(data)
-    for k, v in exif.items():
-        if k not in tags and k not in _storage_tags and k not in _exif_folders:
-            if isinstance(v, str):
-                tags.tagtype[k] = 2  # text
-            tags[k] = _letters(v)
-    for k in _exif_folders:
-        if exif.get_ifd(k):
-            tags.tagtype[k] = 4  # a number: where the sub-folder is
-            tags[k] = {t: _letters(v) for t, v in exif.get_ifd(k).items()}
-
-
 def encode_photo(
     im: PIL.Image.Image,  # picture
     kind: str,  # Pillow's name of the format, such as 'JPEG'
@@ -727,17 +483,17 @@ def encode_photo(
 ) -> tuple[bytes, list[str]]:  # the file, and what is not in it, in words
     "The bytes of a picture file. Raises `ValueError` for a GIF file with more colours than it can hold."
     check_colours(kind, im.mode)
-    own, lost = _note_options(im, kind) if metadata else ({}, [])
+    own, lost = note_options(im, kind) if metadata else ({}, [])
     if kind == 'TIFF':
-        compression = own.get('compression', 'raw')
-        if im.mode not in _tiff_modes.get(compression, ()):
-            own.pop('compression')
+        compression = own.get('compression')
+        if compression and im.mode not in tiff_modes.get(compression, ()):
+            del own['compression']
             lost.append(f'compression {compression}, which is not possible for mode {im.mode}')
     settings = {**format_settings(kind, **options), **own, **options}
     if kind == 'TIFF':
         if settings.get('compression') == 'jpeg':
             settings = {'quality': 95, **settings}
-        return _encode_tiff(im, **settings), lost
+        return encode_tiff(im, **settings), lost
     out = io.BytesIO()
     PIL.Image.Image.save(im, out, kind, **settings)
     return out.getvalue(), lost
