@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 def parser(doc, metric, rounds=9):
     "The options that all have; `metric` names the record, `rounds` is what a measurement to quote takes"
     p = argparse.ArgumentParser(description=doc)
-    p.add_argument('--quick', action='store_true', help='little work and few rounds: a look, not a figure to quote')
+    p.add_argument('--quick', action='store_true', help='little work and few rounds: a look, not a number to quote')
     p.add_argument(
         '--out',
         type=Path,
@@ -99,7 +99,7 @@ def processor():
 
 def timed_rows(compare, times, without='it is emulated'):
     """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. bf16 is
-    judged only where the processor has it;
+    compared with the target only where the processor has it;
     `without`: what happens elsewhere"""
     rows = []
     for key, title, (mine, rival), limit in compare:
@@ -159,7 +159,7 @@ def call(a, python, kind, **options):
 
 
 def row(key, title, mine, theirs, rival, limit=None, unit='s', note=''):
-    "One comparison: two lists with a figure for each round; `limit` is the largest ratio allowed"
+    "One comparison: two lists with a number for each round; `limit` is the largest ratio allowed"
     res = dict(
         key=key,
         title=title,

@@ -104,7 +104,7 @@ def make_env(cache, python=None):
 
 # ---------------------------------------------------------------- running the parts
 class Bench:
-    "Runs the measurements in the environment and keeps what they give"
+    "Runs the measurements in the environment and saves their results"
 
     def __init__(self, a, python):
         self.a, self.python, self.raw = a, python, {}
@@ -357,7 +357,7 @@ def save(bench, rec, out):
 def main():
     parts = 'check,import,memory,loop,tensors,folder'
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--quick', action='store_true', help='fewer pictures and rounds: a look, not a figure to quote')
+    p.add_argument('--quick', action='store_true', help='fewer pictures and rounds: a look, not a number to quote')
     p.add_argument(
         '--out',
         type=Path,

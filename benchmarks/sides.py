@@ -499,7 +499,7 @@ WORK = dict(
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('work', choices=WORK)
-    p.add_argument('--to', required=True, help='file the measured figures are written to')
+    p.add_argument('--to', required=True, help='file the measured numbers are written to')
     p.add_argument('--data', default='', help='folder of pictures')
     p.add_argument('--dest', default='', help='result file')
     p.add_argument('--threads', type=int, default=2)

@@ -14,11 +14,9 @@ import random
 import re
 import shutil
 import warnings
-from collections import Counter, OrderedDict, defaultdict, namedtuple
-from contextlib import contextmanager
+from collections import Counter, OrderedDict, defaultdict
 from copy import copy, deepcopy
-from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Tuple, Union
 
@@ -35,7 +33,7 @@ from torch import Tensor, optim, tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import models
 
-from .core.architecture import ArchitectureError, build_model, model_architecture, register
+from .core.architecture import build_model, model_architecture, register
 from lesson7_lib.core.callback import (
     Accumulate,
     CSVLogger,
@@ -46,10 +44,10 @@ from lesson7_lib.core.callback import (
     NonFiniteLoss,
     Recorder,
 )
-from .core.checkpoint import CheckpointError, load_state, load_tensors, load_weights, save_tensors
+from .core.checkpoint import CheckpointError, load_state, load_weights
 from .core.databunch import DataBunch, DatasetType
 from .core.download import DataError, URLs, find_weights
-from .core.env import default_device, defaults, is_full, listify, set_seed, versions
+from .core.env import defaults, is_full, set_seed
 from .core.experiment import Experiment, Stage, experiment_weights, find_experiment, run_experiment
 from lesson7_lib.core.hooks import (
     Flatten,
@@ -75,7 +73,6 @@ from lesson7_lib.core.items import (
     ItemLists,
     LabelList,
     LabelLists,
-    TensorList,
 )
 from .core.learner import Learner, load_learner
 from lesson7_lib.core.metrics import (
@@ -118,7 +115,7 @@ from lesson7_lib.vision.degrade import (
     old_photo,
 )
 from .vision.encoder import create_body, mobilenet_weights, resnet18_weights
-from .vision.features import FeatureMaps, feature_net, layers_before_shrinking, squeezenet_weights
+from .vision.features import FeatureMaps, feature_net, squeezenet_weights
 from .vision.gan import GANLoss, GANModule, gradient_penalty
 from lesson7_lib.vision.image import (
     Image,
@@ -182,17 +179,12 @@ from lesson7_lib.vision.transforms import (
 from .vision.unet import FastUnet
 from .text.attention import CausalTransformer
 from .text.evaluate import ResetState, dynamic_evaluation, full_pass
-from .text.generate import generate
+from .text.generation import generate
 from .text.language import LanguageModel, TextClassifier, language_learner, text_classifier_learner
 from .text.text_batches import SequentialLM, TextClasDataBunch, TextDataBunch, TextLMDataBunch, batchify
 from .text.text_list import TextList
 from .text.tokens import BOS, CharTokenizer, PAD, Tokenizer, UNK, Vocab
-from .synth.bedrooms import draw_bedroom
-from .synth.digits import draw_digits
 from .synth.numbers import number_words
-from .synth.pets import draw_pet
-from .synth.registry import synth_set
-from .synth.streets import draw_street
 from lesson7_lib.char_rnn import (
     Char3Model,
     CharLoopModel,
@@ -297,14 +289,9 @@ __all__ = [
     'Counter',
     'OrderedDict',
     'defaultdict',
-    'namedtuple',
-    'contextmanager',
     'copy',
     'deepcopy',
-    'dataclass',
-    'field',
     'partial',
-    'reduce',
     'Path',
     'Any',
     'Callable',
@@ -332,10 +319,7 @@ __all__ = [
     'models',
     'defaults',
     'is_full',
-    'default_device',
     'set_seed',
-    'versions',
-    'listify',
     'URLs',
     'DataError',
     'find_weights',
@@ -381,7 +365,6 @@ __all__ = [
     'psnr',
     'confusion_matrix',
     'ItemList',
-    'TensorList',
     'ItemLists',
     'Category',
     'CategoryList',
@@ -393,14 +376,11 @@ __all__ = [
     'DataBunch',
     'AdamW',
     'CheckpointError',
-    'save_tensors',
-    'load_tensors',
     'load_weights',
     'load_state',
     'register',
     'build_model',
     'model_architecture',
-    'ArchitectureError',
     'Callback',
     'LearnerCallback',
     'Recorder',
@@ -466,7 +446,6 @@ __all__ = [
     'resnet18_weights',
     'feature_net',
     'FeatureMaps',
-    'layers_before_shrinking',
     'squeezenet_weights',
     'ssim',
     'FeatureDistance',
@@ -508,12 +487,7 @@ __all__ = [
     'language_learner',
     'TextClassifier',
     'text_classifier_learner',
-    'synth_set',
-    'draw_digits',
     'number_words',
-    'draw_street',
-    'draw_pet',
-    'draw_bedroom',
     'NormType',
     'relu',
     'init_default',

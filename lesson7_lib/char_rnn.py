@@ -28,11 +28,12 @@ from .core.items import ItemLists
 from .core.learner import Learner
 from .core.metrics import accuracy
 from .core.optimizer import annealing_cos
+from .core.training_state import reset_state
 from .data import data_path, has_data, untar_data
 from .human_numbers_rnn import StatefulModel
 from .synth.numbers import number_words
 from .text.evaluate import ResetState, dynamic_evaluation, full_pass
-from .text.generate import generate, reset_state
+from .text.generation import generate
 from .text.language import TextLearner, language_learner
 from .text.text_batches import TextLMDataBunch, batchify
 from .text.text_list import TextList, read_text

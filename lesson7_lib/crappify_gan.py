@@ -478,7 +478,7 @@ _lecture = Experiment(
         Stage(2, slice(3e-3), 0.8, 'generator, first stage'),
         Stage(3, slice(1e-6, 1e-3), name='generator', frozen=False),
         Stage(6, fit=fit_critic, options=_lecture_critic),
-        Stage(3, 1e-4, name='game', fit=fit_gan),
+        Stage(3, 1e-4, name='gan', fit=fit_gan),
     ),
     score=score_generator,
     baselines=score_baselines,
@@ -486,7 +486,7 @@ _lecture = Experiment(
     unit='dB',
     note='a ResNet-18 at 64 pixels in place of the ResNet-34 at 128',
 )
-_nogan = (Stage(2, fit=fit_critic, options=_lecture_critic), Stage(1, 1e-4, name='game, round 1', fit=fit_gan))
+_nogan = (Stage(2, fit=fit_critic, options=_lecture_critic), Stage(1, 1e-4, name='gan, round 1', fit=fit_gan))
 gan_experiments = register_experiments(
     [
         _lecture,
@@ -500,7 +500,7 @@ gan_experiments = register_experiments(
                 Stage(7, slice(1e-4, 2e-3), name='generator', frozen=False),
                 *_nogan,
                 _nogan[0],
-                Stage(1, 1e-4, name='game', fit=fit_gan),
+                Stage(1, 1e-4, name='gan', fit=fit_gan),
             ),
             note='a light U-Net, absolute differences, NoGAN in two rounds',
         ),
@@ -512,7 +512,7 @@ gan_experiments = register_experiments(
                 Stage(1, slice(3e-3), 0.8, 'generator, first stage'),
                 Stage(6, slice(3e-3), name='generator', frozen=False),
                 Stage(4, fit=fit_critic, options=dict(nf=16, n_blocks=2, p=0.0)),
-                Stage(2, 1e-4, name='game', fit=fit_gan),
+                Stage(2, 1e-4, name='gan', fit=fit_gan),
             ),
             note='built-in pets, an encoder of two convolutions',
         ),

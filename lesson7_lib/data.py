@@ -15,13 +15,16 @@ from urllib.parse import parse_qsl, urlparse
 from lesson7_lib.core.download import (
     DataError,
     URLs,
+    address_of,
     data_folder,
     ensure_data,
     install_data,
+    is_archive,
     is_complete,
     mirror_has,
     set_aside,
 )
+from .core.files import user_path
 from .synth import bedrooms, digits, numbers, objects, pets, streets
 from .synth.registry import synth_sets
 
@@ -65,33 +68,42 @@ def _get(url, force, path):
 
 
 def untar_data(
-    url: str,  # one of `URLs`, or an address of a `.tgz`, or of a plain file
+    url: str
+    | os.PathLike,  # one of `URLs`, an address of a `.tgz`, a `.zip` or a plain file, or the path of such a file
     dest: str
     | os.PathLike
     | None = None,  # the folder in which the data set's own folder is put; `None`: `cache_dir()`
     force_download: bool = False,  # get it again? What was there is moved aside
 ) -> Path:  # the data set's folder
     "The data set of `url`: from the cache, mirror or internet, or made. Raises `DataError`, which names each place."
+    url = address_of(url)
     get = functools.partial(_get, url, force_download)
     return ensure_data(url, data_folder(url, dest), get, force_download)
 
 # %% ../nbs/00_data.ipynb #6ff4e523
 def has_data(
-    url: str,  # one of `URLs`, or any address
+    url: str | os.PathLike,  # as for `untar_data`
 ) -> bool:  # `True` also for what the library makes itself
-    "Would `untar_data(url)` succeed without the internet?"
+    "Would `untar_data(url)` succeed without the internet? Raises `DataError` for an address that names no file."
+    try:
+        url = address_of(url)
+    except FileNotFoundError:
+        return False
     if url.startswith('synth:'):
         return _synth_parts(url)[0] in synth_sets
-    return url == URLs.HUMAN_NUMBERS or is_complete(data_folder(url)) or mirror_has(url)
+    path = data_folder(url)
+    if is_complete(path):
+        return is_complete(path, url)  # not another data set of the same name
+    return url == URLs.HUMAN_NUMBERS or url.startswith('file:') or mirror_has(url)
 
 # %% ../nbs/00_data.ipynb #7d114dcc
 def data_path(
-    url_or_folder: str | os.PathLike,  # an address, as for `untar_data`, or a folder or file that exists
+    url_or_folder: str | os.PathLike,  # an address or archive, as for `untar_data`, or a folder or file that exists
 ) -> Path:  # the data set's folder
-    "An address is fetched by `untar_data`, a folder taken as it is. Raises `DataError`, or `FileNotFoundError`."
+    "Addresses and archives are fetched by `untar_data`, folders taken. Raises `DataError`, `FileNotFoundError`."
     if isinstance(url_or_folder, str) and '://' in url_or_folder:
         return untar_data(url_or_folder)
-    path = Path(url_or_folder)
+    path = user_path(url_or_folder)
     if not path.exists():
         raise FileNotFoundError(f"'{path}' does not exist: give a folder, or one of the addresses of `URLs`")
-    return path
+    return untar_data(path) if path.is_file() and is_archive(path.name) else path

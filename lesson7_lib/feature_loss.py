@@ -509,7 +509,7 @@ _lecture_stages = [
     _stage('2b', 'lecture', 1, slice(1e-6, 1e-4)),
 ]
 _polish_stages = [
-    _stage('before the game', 'lecture', 3),
+    _stage('before gan', 'lecture', 3),
     Stage(1, 1e-4, None, 'light', frozen=False, fit=fit_gan_polish, options=dict(nf=32, n_blocks=2)),
 ]
 _restorer_stages = [_stage('pixels', 'pixels', 2), _stage('features', 'lpips', 3, slice(1e-4, 1e-3))]

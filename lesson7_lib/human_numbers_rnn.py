@@ -30,11 +30,12 @@ from .core.hooks import eval_mode
 from .core.items import ItemLists
 from .core.learner import Learner
 from .core.metrics import accuracy
+from .core.training_state import hidden_state, reset_state, set_hidden_state
 from .data import data_path
 from .synth.numbers import number_words
 from .text.attention import CausalTransformer, RandomWindows
 from .text.evaluate import ResetState
-from .text.generate import generate, hidden_state, reset_state, set_hidden_state
+from .text.generation import generate
 from .text.language import TextLearner, language_learner, pool_steps, text_classifier_learner
 from .text.recurrent import StatefulModel, encode_long
 from .text.text_batches import TextClasDataBunch, TextLMDataBunch, batchify

@@ -6,6 +6,8 @@ data.
 """
 
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +21,7 @@ DEAD = 'http://127.0.0.1:9'  # nothing listens there: a download fails at once
 
 def pytest_addoption(parser):
     parser.addoption('--real-data', action='store_true', help='leave LESSON7_MIRROR and LESSON7_CACHE of the shell')
+    parser.addoption('--reader-python', metavar='FILE', help='an interpreter that has the library and JupyterLab')
 
 
 def pytest_configure(config):
@@ -43,19 +46,35 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     "The cache of this run goes, once, with the process that made it."
-    import shutil
-
     if not hasattr(config, 'workerinput') and not config.getoption('--real-data'):
         shutil.rmtree(os.environ.get('LESSON7_TEST_CACHE', ''), ignore_errors=True)
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    "A copy of the files that belong to the project, for tests that change some."
-    import shutil
-    import subprocess
+# what takes longest, longest first: begun last, one of them would go on alone while the other worker has nothing to do
+LONGEST = (
+    'test_site.py::',
+    'test_plain_install.py::test_lesson',
+    'test_demo.py::test_whole_run',
+    'test_notebooks.py::test_notebook[synth',
+    'test_notebooks.py::test_notebook[apps',
+    'test_import.py::',
+    'test_notebooks.py::',
+    'test_resume.py::',
+)
 
-    root, to = TESTS.parent, tmp_path / 'checkout'
+
+def pytest_collection_modifyitems(items):
+    "Long tests come first, so that the workers end together (`--maxschedchunk 1` hands them out one by one)."
+
+    def rank(item):
+        return next((i for i, o in enumerate(LONGEST) if o in item.nodeid), len(LONGEST))
+
+    items.sort(key=rank)
+
+
+def copy_checkout(to: Path) -> Path:
+    "A copy of the files that belong to the project."
+    root = TESTS.parent
     out = subprocess.run(['git', '-C', str(root), 'ls-files', '-co', '--exclude-standard', '-z'], capture_output=True)
     if out.returncode:
         leave = shutil.ignore_patterns('.venv*', '_docs', '_proc', 'build', 'dist', '__pycache__', '*.egg-info')
@@ -65,3 +84,31 @@ def checkout(tmp_path):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, to / name)
     return to
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    "A copy of the checkout, for a test that changes some of its files."
+    return copy_checkout(tmp_path / 'checkout')
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory):
+    "The wheel of this checkout."
+    from environments import make_wheel
+
+    folder = tmp_path_factory.mktemp('wheel')
+    return make_wheel(copy_checkout(folder / 'checkout'), folder)
+
+
+@pytest.fixture(scope='session')
+def reader_python(request, tmp_path_factory):
+    """The interpreter of a reader: `pip install .` and `pip install jupyterlab`, and nothing else. Without
+    `--reader-python` the environment is put together from packages that the tests have, without the internet."""
+    from environments import make_environment
+
+    given = request.config.getoption('--reader-python')
+    if given:
+        return Path(given).absolute()
+    folder = tmp_path_factory.mktemp('reader')
+    return make_environment(request.getfixturevalue('wheel'), folder / 'venv', 'nbconvert', 'ipykernel')

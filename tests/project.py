@@ -64,6 +64,11 @@ def notebooks() -> list[Notebook]:
     return [Notebook(p) for p in sorted(paths)]
 
 
+def lessons() -> list[Notebook]:
+    "The lessons: what lies at the top, without the lecture's shims and the list of names."
+    return [nb for nb in notebooks() if not nb.folder and nb.number < 90]
+
+
 def code_lines(source: str) -> list[str]:
     "The lines of a cell that are neither blank nor a comment."
     return [o for o in source.splitlines() if o.strip() and not o.lstrip().startswith('#')]

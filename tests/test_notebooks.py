@@ -1,4 +1,7 @@
-"""The cells of every notebook, by `nbdev_test`, each notebook in a process of its own: none can see what another has changed."""
+"""The cells of the notebooks, by `nbdev_test`, each notebook in a process of its own: none can see what another has changed.
+
+The lessons are run by test_plain_install.py, as their readers run them.
+"""
 
 import os
 import subprocess
@@ -6,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, lessons, notebooks
 
-PATHS = sorted(p for p in (ROOT / 'nbs').rglob('[0-9]*_*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+NOTEBOOKS = [nb for nb in notebooks() if nb not in lessons()]
 LIMIT = 900  # seconds for one notebook
 
 
-@pytest.mark.parametrize('path', PATHS, ids=lambda p: p.relative_to(ROOT / 'nbs').with_suffix('').as_posix())
-def test_notebook(path):
-    command = [str(Path(sys.executable).parent / 'nbdev_test'), '--path', str(path), '--n_workers', '1']
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
+def test_notebook(nb):
+    command = [str(Path(sys.executable).parent / 'nbdev_test'), '--path', str(nb.path), '--n_workers', '1']
     r = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=LIMIT)
     assert r.returncode == 0, (r.stdout + r.stderr)[-4000:]

@@ -31,6 +31,9 @@ FLAGS = [
 ]
 LOAD_ALL = '''Promise.all([...document.images].map(o => {
     o.loading = "eager"; return o.complete || new Promise(done => o.onload = o.onerror = done) }))'''
+PHONE = dict(width=390, height=844)
+# one page of each kind: with a phone's browser, whose template and style are the same on all others
+ON_PHONE = ('index.html', 'unet.html', 'core/learner.html', 'apps/panels.html', 'results.html', 'genindex.html')
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
 
@@ -130,9 +133,20 @@ class Site:
         raw = page.eval_on_selector_all('article p', 'e => e.filter(o => /^:::/.test(o.innerText)).length')
         if raw:
             self.fault('a raw ::: {…} on the page')
+        self.check_width(page)
+
+    def check_width(self, page):
+        "The page is no wider than the window."
         over = page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
         if over > 1:
             self.fault(f'{over} px wider than the window of {page.viewport_size["width"]}')
+
+    def narrow(self, page):
+        "The page that is open, in a window as narrow as a phone, without loading it again."
+        wide = page.viewport_size
+        page.set_viewport_size(PHONE)
+        self.check_width(page)
+        page.set_viewport_size(wide)
 
     def check_links(self):
         "Every link of the site to itself leads to a file, and its mark to something on it."
@@ -186,19 +200,20 @@ class Site:
 def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
     "Reads a built site in the browser: the list of faults, and a line on what was looked at."
     with Site(folder) as s:
-        desk, phone = s.open(1280, 900), s.open(390, 844, is_mobile=True)
+        desk, phone = s.open(1280, 900), s.open(**PHONE, is_mobile=True)
         for where in pages or s.pages:
             s.visit(desk, where)
+            s.narrow(desk)
             s.ids[where] = set(desk.eval_on_selector_all('[id]', 'e => e.map(o => o.id)'))
             s.links += [(where, u) for u in desk.eval_on_selector_all('a[href]', 'e => e.map(o => o.href)')]
-        for where in pages or s.pages:
+        for where in pages or [o for o in s.pages if o in ON_PHONE]:
             s.visit(phone, where)
             s.where += ' (phone)'
         if not pages:
             s.check_links()
             s.check_search(desk, *search)
             s.check_slider(desk)
-        return s.bad, f'{len(pages or s.pages)} pages twice, {len(set(s.links))} links'
+        return s.bad, f'{len(pages or s.pages)} pages in two widths, {len(set(s.links))} links'
 
 
 def planted(site, tmp, page='index.html'):

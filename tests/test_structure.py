@@ -4,6 +4,8 @@ what a page must have."""
 import ast
 import json
 import re
+import sys
+from configparser import ConfigParser
 
 import pytest
 from project import PACKAGE, ROOT, Notebook, code_lines, imports, module_name, notebooks
@@ -95,6 +97,38 @@ def test_every_test_file_has_tests():
     assert not bad, f'files without a test: {bad}'
 
 
+IMPORT_NAMES = {'pillow': 'PIL'}  # where a distribution is not imported by its own name
+
+
+def reader_modules() -> set[str]:
+    "What a notebook may import: Python's own modules, this package, what it requires; ipywidgets brings IPython."
+    cfg = ConfigParser(delimiters=['='])
+    cfg.read(ROOT / 'settings.ini', encoding='utf-8')
+    names = [re.match(r'[\w-]+', o)[0] for o in cfg['DEFAULT']['requirements'].split()]
+    return {IMPORT_NAMES.get(o, o) for o in names} | {'lesson7_lib', 'IPython'} | set(sys.stdlib_module_names)
+
+
+def plain_imports(code: str) -> set[str]:
+    "The packages that a cell imports whatever happens: not inside a function, or a `try` or `if` that can do without."
+    body = ast.parse(re.sub(r'(?m)^[%!].*$', '', code)).body
+    whole = [a.name for o in body if isinstance(o, ast.Import) for a in o.names]
+    parts = [o.module for o in body if isinstance(o, ast.ImportFrom) and not o.level]
+    return {o.split('.')[0] for o in (*whole, *parts)}
+
+
+@pytest.mark.parametrize('nb', [*NOTEBOOKS, Notebook(ROOT / 'nbs' / 'index.ipynb')], ids=lambda nb: nb.name)
+def test_runs_after_plain_install(nb):
+    "No cell needs more than `pip install .` brings; nbdev, of whatever version, is the maintainers'."
+    bad = set().union(*map(plain_imports, nb.code)) - reader_modules()
+    assert not bad, f'imports {sorted(bad)}: a reader has not installed that'
+
+
+def test_imports_of_cells_are_seen():
+    code = '%matplotlib inline\nimport nbdev.export\nfrom sklearn import x\ntry:\n    import pandas\nexcept ImportError:\n    pass'
+    assert plain_imports(code) == {'nbdev', 'sklearn'} and not {'nbdev', 'sklearn'} & reader_modules()
+    assert {'torch', 'PIL', 'os', 'lesson7_lib'} <= reader_modules()
+
+
 TEST_LINE = re.compile(r'^\s*(test_\w+\(|assert\b|with expect_fail|show_fail\()', re.M)
 ABSOLUTE = re.compile(
     r"""(?<![\w.:/~-])(?:/(?:home|root|Users|tmp|var|opt|mnt|content|private|work)/[\w.]|[A-Z]:\\\w)"""
@@ -120,8 +154,6 @@ def test_page(nb):
         bad.append('the first markdown cell must be `# Title` and `> one line`, nothing else (nbdev drops the rest)')
     if 'google.colab' not in nb.code[0]:
         bad.append('the first cell must be the hidden one that installs the library on Colab')
-    if not any(o.strip().endswith('## Export -') for o in nb.sources('markdown')):
-        bad.append('`## Export -` is missing at the end')
     if not 100 <= words <= 4500:
         bad.append(f'{words} words of prose; 100 to 4500')
     if tests < max(1, 1.5 * len(public)):

@@ -175,7 +175,7 @@ def overlay(
     mask: 'Tensor | np.ndarray | None',  # (1, H, W) class numbers, or None: the picture alone
     alpha: float = 0.65,  # how opaque
 ) -> 'np.ndarray':  # (3, H, W) array, 0..1
-    "A picture with a mask laid over it, each class in its fixed colour."
+    "A picture with a mask drawn over it, each class in its fixed colour."
     from lesson7_lib.vision.masks import class_colors
 
     img = np.asarray(img, dtype='float32')
@@ -278,7 +278,7 @@ def mask_strips(
     ds, classes, res, seen = learn.data.valid_ds, [str(o) for o in learn.data.classes], [], set()
     for i in range(0, len(ds), max(1, len(ds) // n))[:n]:
         x, y = ds[i]
-        z = learn.predict(ds.x[i])[0]
+        z = learn.data.reconstruct(learn.predict(ds.x[i])[2])  # at the size of `y`
         counted = y != classes.index('Void') if 'Void' in classes else y >= 0
         right = float((y == z)[counted].float().mean())
         seen |= set(y.unique().tolist()) | set(z.unique().tolist())

@@ -8,7 +8,6 @@ __all__ = ['ArchitectureError', 'record_call', 'register', 'build_model', 'model
 # %% ../../nbs/core/12_architecture.ipynb #f13217c9
 import enum
 import functools
-import importlib
 import inspect
 import json
 import re
@@ -24,6 +23,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from .checkpoint import list_names, to_json
+from .files import import_own
 from .hooks import Lambda, flatten_all, flatten_items
 
 # %% ../../nbs/core/12_architecture.ipynb #560587f4
@@ -245,24 +245,6 @@ def _norms_of(self: _Writer, m, where):
     return [[f, {'name': n, **{a: getattr(p, a) for a in args}}] for n, p, f, args in kinds]
 
 # %% ../../nbs/core/12_architecture.ipynb #e7238a91
-_moved = {  # where earlier versions had what is registered
-    'lesson7_lib.body': 'lesson7_lib.vision.encoder',
-    'lesson7_lib.language': 'lesson7_lib.text.language',
-}
-
-
-def _import_own(home):
-    "Import a module of this library, if it is one and exists."
-    if not re.fullmatch(r'lesson7_lib(\.\w+)+', home):
-        return
-    home = _moved.get(home, home)
-    try:
-        importlib.import_module(home)
-    except ModuleNotFoundError as e:
-        if not home.startswith(e.name or '?'):  # it is there, but something that it needs is not
-            raise
-
-
 class _Builder:
     "Builds what `_Writer` wrote."
 
@@ -273,7 +255,7 @@ class _Builder:
         name = o[key]
         home = o.get('from', '')
         if name not in _known:
-            _import_own(home)
+            import_own(home)
         if name in _known:
             return _known[name]
         raise ArchitectureError(

@@ -241,7 +241,7 @@ def _open(path, read):
             return read(path, f)
     except CheckpointError:
         raise
-    except (SafetensorError, KeyError, ValueError) as e:
+    except (SafetensorError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as e:
         raise CheckpointError(
             f"'{path.name}' is damaged, half-written, or no checkpoint at all ({e}). Use an older one"
         ) from e
@@ -303,8 +303,20 @@ def load_weights(
     return _pick(held, path.name)
 
 # %% ../../nbs/core/11_checkpoint.ipynb #93eb68d2
+def _kind(v):
+    "Floats can become other floats, but not whole numbers."
+    return (v.is_floating_point(), v.is_complex()) if isinstance(v, Tensor) else type(v)
+
+
+def _form(v, other):
+    "The shape of a tensor; with its type where `other` is of another kind."
+    if not isinstance(v, Tensor):
+        return type(v).__name__
+    return list(v.shape) if _kind(v) == _kind(other) else f'{str(v.dtype).removeprefix("torch.")} {list(v.shape)}'
+
+
 def _compare(own, state):
-    both = [(k, list(state[k].shape), list(v.shape)) for k, v in own.items() if k in state]
+    both = [(k, _form(state[k], v), _form(v, state[k])) for k, v in own.items() if k in state]
     return dict(
         missing=[k for k in own if k not in state],
         unknown=[k for k in state if k not in own],
@@ -313,7 +325,7 @@ def _compare(own, state):
 
 
 def _mismatch(diff, state):
-    words = dict(missing='not in the file', unknown='not in the model', shapes='of another shape')
+    words = dict(missing='not in the file', unknown='not in the model', shapes='of another shape or type')
     what = '; '.join(f'{words[k]}: {list_names(v)}' for k, v in diff.items() if v)
     pre = next((p for p in ('module.', '_orig_mod.') if state and all(k.startswith(p) for k in state)), None)
     hint = (
@@ -334,5 +346,6 @@ def load_state(
     diff = _compare(own, state)
     if strict and any(diff.values()):
         raise _mismatch(diff, state)
-    model.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
+    fits = [k for k, v in own.items() if k in state and _form(state[k], v) == _form(v, state[k])]
+    model.load_state_dict({k: state[k] for k in fits}, strict=False)
     return diff

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['bn_types', 'children', 'num_children', 'flatten_model', 'requires_grad', 'is_bn', 'num_params', 'one_param',
-           'map_tensors', 'Lambda', 'flatten_items', 'flatten_all', 'Flatten', 'Hook', 'Hooks', 'hook_output',
-           'hook_outputs', 'eval_mode', 'SummaryRow', 'ModelSummary', 'model_summary']
+           'map_tensors', 'to_device', 'Lambda', 'flatten_items', 'flatten_all', 'Flatten', 'Hook', 'Hooks',
+           'hook_output', 'hook_outputs', 'eval_mode', 'SummaryRow', 'ModelSummary', 'model_summary']
 
 # %% ../../nbs/core/06_hooks.ipynb #bd9d1cdd
 import copy
@@ -113,6 +113,14 @@ def map_tensors(
     if isinstance(o, tuple) and hasattr(o, '_make'):
         return o._make(map_tensors(func, v) for v in o)
     return type(o)([map_tensors(func, v) for v in o]) if isinstance(o, (list, tuple)) else o
+
+
+def to_device(
+    b: Any,  # tensors, also in tuples, named tuples, lists, dictionaries or dataclasses
+    device: torch.device | str,  # where to
+) -> Any:  # the same structure; what is no tensor is passed through
+    "The same structure with its tensors on `device`."
+    return map_tensors(lambda t: t.to(device, non_blocking=True), b)
 
 # %% ../../nbs/core/06_hooks.ipynb #0fc92267
 class Lambda(nn.Module):

@@ -33,9 +33,9 @@ from lesson7_lib.core.callback import (
 from .checkpoint import load_state, load_tensors, save_tensors
 from .databunch import BatchLoader, DataBunch, DatasetType
 from .env import defaults, listify, preserve_rng
-from .files import atomic_write
+from .files import user_path, atomic_write
 from .hooks import ModelSummary, eval_mode, model_summary
-from .metrics import WeightedMean
+from .metrics import Rows, WeightedMean, loss_per_item
 from lesson7_lib.core.optimizer import (
     AdamW,
     bn_params,
@@ -50,7 +50,7 @@ from .progress import progress
 from lesson7_lib.core.training_state import (
     Snapshot,
     amp_context,
-    load_opt_state,
+    load_checkpoint,
     load_training_state,
     opt_state,
     training_state,
@@ -83,7 +83,10 @@ class Learner:
         self.loss_func = loss_func if loss_func is not None else getattr(data, 'loss_func', None)
         self.true_wd, self.bn_wd, self.train_bn, self.silent = true_wd, bn_wd, train_bn, silent
         self.wd = defaults.wd if wd is None else wd
-        self.path, self.model_dir = Path(path if path is not None else getattr(data, 'path', '.')), model_dir
+        self.path, self.model_dir = (
+            user_path(path if path is not None else getattr(data, 'path', '.')),
+            user_path(model_dir),
+        )
         self.callbacks, self.callback_fns = listify(callbacks), listify(callback_fns)
         self.layer_groups = layer_groups or split_groups(self.model)
         self.opt, self.scaler, self.amp, self.training, self.skip_step = None, None, nullcontext(), False, False
@@ -309,8 +312,7 @@ def fit(
     lr: float | slice | Sequence[float] | None = None,  # rate, `slice` or one per layer group (None: `defaults.lr`)
     wd: float | None = None,  # weight decay (None: the learner's)
     callbacks: Any = None,  # more callbacks for this fit
-    resume: str
-    | None = None,  # name of a checkpoint, written after each epoch; if it exists, training continues from it
+    resume: str | None = None,  # a checkpoint, written after each epoch; if it exists, training continues from it
 ) -> None:
     "Train with a constant learning rate."
     lrs = lr_range(defaults.lr if lr is None else lr, len(self.layer_groups))
@@ -330,8 +332,7 @@ def fit_one_cycle(
     callbacks: Any = None,  # more callbacks for this fit
     tot_epochs: int | None = None,  # length of the whole cycle, where only a part of it is to be trained
     start_epoch: int = 0,  # … beginning with this epoch, counted from 0
-    resume: str
-    | None = None,  # name of a checkpoint, written after each epoch; if it exists, training continues from it
+    resume: str | None = None,  # a checkpoint, written after each epoch; if it exists, training continues from it
 ) -> None:
     "Train with the one-cycle schedule. Raises `ValueError` where `start_epoch` lies outside the cycle."
     tot = tot_epochs or start_epoch + cyc_len
@@ -357,7 +358,6 @@ def lr_find(
     if num_it < 5:
         raise ValueError(f"num_it={num_it} batches are too few to see a curve: give 20 or more.")
     n = len(self.layer_groups)
-    reset = getattr(self.model, 'reset', None)
     with preserve_rng(), Snapshot(self):
         self.silent, silent = True, self.silent
         try:
@@ -366,8 +366,6 @@ def lr_find(
             self._fit(epochs, Schedule([start_lr] * n), wd, [finder], validate=False, stop_on_nan=False)
         finally:
             self.silent = silent
-    if reset:
-        reset()
     if not silent:
         print('LR Finder is complete, type learn.recorder.plot() to see the graph.')
     try:
@@ -455,28 +453,26 @@ def get_preds(
     self: Learner,
     ds_type: DatasetType = DatasetType.Valid,  # which part of the data
     with_loss: bool = False,  # also the loss of each item?
-    dl: Iterable | None = None,  # other batches than those of `ds_type`
+    dl: Iterable | None = None,  # other batches than those of `ds_type`; of a loader all items, in order
 ) -> list[Tensor]:  # [predictions, targets] or [predictions, targets, losses], on the CPU
-    "Predictions (probabilities, where the targets are categories) for a part of the data. Raises `ValueError`."
-    dl = self.dl(ds_type) if dl is None else dl
-    if dl is None or len(dl) == 0:
+    "Predictions (probabilities, for categories) for all items, in the order of the data. Raises `ValueError`."
+    dl = self._all_items(ds_type) if dl is None else dl
+    known = isinstance(dl, BatchLoader)
+    dl = dl.in_order() if known else dl
+    if len(dl) == 0:
         raise ValueError(f"There is no data in {ds_type}: split some off, or choose another part.")
-    res = []
-    for xb, yb in progress(dl, desc='predict'):
+    rows = Rows(dl.join_dim if known else 0)
+    for i, (xb, yb) in enumerate(progress(dl, desc='predict')):
         out = self.predict_batch(xb)
-        losses = [self._loss_per_item(out, yb).cpu()] if with_loss else []
-        res.append([self.data.activation(out).cpu(), *[o.cpu() for o in _tup(yb)[:1]], *losses])
-    return [torch.cat(o) for o in zip(*res, strict=True)]
+        losses = [loss_per_item(self.loss_func, out, *_tup(yb), dim=rows.dim)] if with_loss else []
+        rows.add([self.data.activation(out), *_tup(yb)[:1], *losses], dl.names(i, 1) if known else ())
+    return rows.joined(dl.order if known else None)
 
 
 @patch
-def _loss_per_item(self: Learner, out, yb):
-    f = self.loss_func
-    if hasattr(f, 'reduction'):
-        f = copy.copy(f)
-        f.reduction = 'none'
-        return f(out, *_tup(yb)).reshape(len(out), -1).mean(1)
-    return torch.stack([f(out[i : i + 1], *[o[i : i + 1] for o in _tup(yb)]) for i in range(len(out))])
+def _all_items(self: Learner, ds_type):
+    "Batches of all items: of the training set those that are in order, complete and not augmented."
+    return self.dl(DatasetType.Fix if ds_type is DatasetType.Train else ds_type)
 
 # %% ../../nbs/core/15_learner.ipynb #682e5dd8
 @patch
@@ -486,7 +482,7 @@ def TTA(
     n: int = 8,  # how many random variants of each item
 ) -> list[Tensor]:  # [mean predictions, targets], on the CPU
     "Test-time augmentation. Raises `ValueError` where the training set has no transforms."
-    dl, tfms = copy.copy(self.dl(ds_type)), getattr(self.data.train_ds, 'tfms', None)
+    dl, tfms = copy.copy(self._all_items(ds_type)), getattr(self.data.train_ds, 'tfms', None)
     if tfms is None:
         raise ValueError(
             "TTA needs the transforms of the training set, and this one has none: "
@@ -598,24 +594,10 @@ def load(
     self: Learner,
     name: str,  # name of the checkpoint, without ending
     strict: bool = True,  # every key must fit?
-    with_opt: bool | None = None,  # the optimiser's state too? None: where it is there and fits
+    with_opt: bool | None = None,  # the optimiser's state too? None: if it fits; else it is made anew, with a warning
 ) -> Learner:  # the learner
     "Read what `save` wrote; nothing is changed unless all of it fits. Raises `CheckpointError`, `ValueError`."
-    tensors, meta = load_tensors(self.checkpoint_path(name))
-    load_state(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith('model/')}, strict=strict)
-    if with_opt and 'opt' not in meta:
-        raise ValueError(f"The checkpoint {name!r} holds no optimiser: load it with with_opt=False.")
-    if with_opt is False or 'opt' not in meta:
-        return self
-    old = self.opt
-    try:
-        if self.opt is None:
-            self.create_opt(lr_range(defaults.lr, len(self.layer_groups)))
-        load_opt_state(self.opt, tensors, meta['opt'])
-    except ValueError:
-        self.opt = old
-        if with_opt:
-            raise
+    load_checkpoint(self, *load_tensors(self.checkpoint_path(name)), strict, with_opt)
     return self
 
 # %% ../../nbs/core/15_learner.ipynb #0cdcca21
@@ -670,7 +652,7 @@ def export(
     folder: str | Path = 'export',  # name of the folder, in the learner's path
 ) -> Path:  # the folder
     "Write all that `load_learner` needs; a model of unknown classes needs `load_learner(folder, model=…)`."
-    out = self.path / folder
+    out = self.path / user_path(folder)
     try:
         architecture = model_architecture(self.model)
     except ArchitectureError as e:
@@ -684,16 +666,17 @@ def export(
 
 
 def load_learner(
-    folder: str | Path,  # what `export` wrote
+    folder: str | Path,  # the folder that `export` wrote, or the file `learner.safetensors` in it
     model: nn.Module | None = None,  # an instance of your own class, where the model was one
     device: str | torch.device | None = None,  # where to compute (None: the default device)
 ) -> Learner:  # for predictions
     "Open an exported learner, without its data and without running code. Raises `ValueError`, `ArchitectureError`."
-    f = Path(folder) / 'learner.safetensors'
+    f = user_path(folder)
+    f = f if f.is_file() else f / 'learner.safetensors'
     tensors, meta = load_tensors(f)
     if meta.get('kind') != 'export':
         raise ValueError(
-            f"{f.name} in {Path(folder).name} was not written by learn.export(): it is a {meta.get('kind')}. "
+            f"{f.name} in {f.parent.name} was not written by learn.export(): it is a {meta.get('kind')}. "
             "Use learn.load for checkpoints."
         )
     if model is None:
@@ -704,4 +687,4 @@ def load_learner(
             )
         model = build_model(meta['recipe'])
     load_state(model, {k[6:]: v for k, v in tensors.items() if k.startswith('model/')})
-    return Learner(DataBunch.from_state(meta['data'], path=folder, device=device), model.eval(), silent=True)
+    return Learner(DataBunch.from_state(meta['data'], path=f.parent, device=device), model.eval(), silent=True)

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['mse', 'FlattenedLoss', 'CrossEntropyFlat', 'BCEWithLogitsFlat', 'MSELossFlat', 'L1LossFlat', 'accuracy', 'error_rate',
            'top_k_accuracy', 'accuracy_thresh', 'mean_squared_error', 'mean_absolute_error', 'root_mean_squared_error',
-           'psnr', 'confusion_matrix', 'WeightedMean', 'metric_name']
+           'psnr', 'confusion_matrix', 'WeightedMean', 'Rows', 'loss_per_item', 'metric_name']
 
 # %% ../../nbs/core/07_metrics.ipynb #4d9baf02
 import re
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -268,6 +269,63 @@ class WeightedMean:
         "The mean so far: a float, a list if there were several values, NaN if there was nothing."
         res = self.total / self.n if self.n else float('nan')
         return res.tolist() if isinstance(res, Tensor) else res
+
+# %% ../../nbs/core/07_metrics.ipynb #d075f0b6
+class Rows:
+    "Rows of several tensors, collected batch by batch, and put in order at the end."
+
+    def __init__(
+        self,
+        dim: int = 0,  # the dimension along which batches are put together
+    ) -> None:
+        self.dim = dim
+        self.batches: list[list[Tensor]] = []
+
+    def add(
+        self,
+        tensors: Sequence[Tensor],  # what one batch gives: predictions, targets, …
+        names: Sequence[str] = (),  # the first items of the batch, for the message
+    ) -> None:
+        "Take in a batch, on the CPU. Raises `ValueError` where its rows have another shape than those before."
+        for new, old in zip(tensors, self.batches[0] if self.batches else tensors, strict=True):
+            shapes = [[n for i, n in enumerate(o.shape) if i != self._dim(o)] for o in (old, new)]
+            if shapes[0] != shapes[1]:
+                at = f' (it begins with {", ".join(names)})' if names else ''
+                raise ValueError(
+                    f'The rows of batch {len(self.batches)}{at} have shape {shapes[1]}, those before {shapes[0]}: '
+                    'items of different sizes make no tensor. Bring pictures to one size with '
+                    'transform(..., size=...), or ask for one item at a time with learn.predict.'
+                )
+        self.batches.append([o.detach().cpu() for o in tensors])
+
+    def _dim(self, t):
+        return min(self.dim, t.ndim - 1)
+
+    def joined(
+        self,
+        order: Sequence[Tensor] | None = None,  # the items of each batch, as a loader's `order`; None: as they came
+    ) -> list[Tensor]:  # one tensor for each of those of a batch
+        "All rows, in the order of the items."
+        res = [torch.cat(o, self._dim(o[0])) for o in zip(*self.batches, strict=True)]
+        places = None if order is None else torch.cat(list(order))
+        if places is None or (places.diff() > 0).all():
+            return res
+        return [o[places.argsort()] for o in res]
+
+
+def loss_per_item(
+    loss_func: Callable[..., Tensor],  # called with (predictions, targets), and perhaps with a `reduction`
+    pred: Tensor,  # predictions of a batch
+    *targets: Tensor,  # its targets
+    dim: int = 0,  # the dimension of the items
+) -> Tensor:  # (items,)
+    "The loss of each item of a batch."
+    if not hasattr(loss_func, 'reduction'):
+        return torch.stack([loss_func(pred[i : i + 1], *[o[i : i + 1] for o in targets]) for i in range(len(pred))])
+    whole = copy.copy(loss_func)
+    whole.reduction = 'none'
+    losses = whole(pred, *targets).reshape(*pred.shape[: dim + 1], -1)
+    return losses.mean([i for i in range(losses.ndim) if i != dim])
 
 # %% ../../nbs/core/07_metrics.ipynb #219f7099
 def _snake(s):

@@ -174,10 +174,22 @@ def _can_be_sent(func, item):
 
 
 def _start_method(func, item):
-    "'fork' or 'spawn', whichever is safe, or `None` if neither is."
-    if 'fork' in mp.get_all_start_methods() and not _has_other_threads():
+    "'fork', 'forkserver' or 'spawn': the quickest that is safe, or `None` if none is."
+    methods = mp.get_all_start_methods()
+    if 'fork' in methods and not _has_other_threads():
         return 'fork'
-    return 'spawn' if _can_be_sent(func, item) else None
+    if not _can_be_sent(func, item):
+        return None
+    return 'forkserver' if 'forkserver' in methods else 'spawn'
+
+
+def _context(method, func):
+    "Python's start method of that name; a fork server imports what the workers need before it is copied."
+    ctx = mp.get_context(method)
+    if method == 'forkserver':
+        module = getattr(func, '__module__', None) or type(func).__module__
+        ctx.set_forkserver_preload(['lesson7_lib.core.parallel', module])
+    return ctx
 
 # %% ../../nbs/core/03_parallel.ipynb #d5dc41be
 _no_process = (
@@ -210,7 +222,7 @@ def parallel(
     if method is None:
         results = _in_loop(func, items, base)
     else:
-        results = _in_processes(mp.get_context(method), func, items, n, base)
+        results = _in_processes(_context(method, func), func, items, n, base)
     res = dict(progress(results, total=len(items), leave=leave))
     if all(o is None for o in res.values()):
         return None

@@ -147,7 +147,7 @@ def _paint_ground(st, left, right):
     z = np.minimum(st.cam * st.f / np.maximum(y - st.vy, 0.5), 300)
     X = (st.x - st.vx) * z / st.f
     road = np.full((*X.shape, 3), d.u(0.25, 0.55)) + d.u(-0.03, 0.03, 3)
-    road[(X % 3.3 < 1) & (z % 17 < 9)] *= d.u(0.85, 1.1)  # where it was mended
+    road[(X % 3.3 < 1) & (z % 17 < 9)] *= d.u(0.85, 1.1)  # where it was repaired
     road[_lines(d, X, z, left, right)] = d.u(0.7, 0.9)
     flags = np.full((*X.shape, 3), d.u(0.35, 0.7)) + d.u(-0.06, 0.06, 3)
     flags[(X % 0.9 < 0.07) | (z % 1.2 < 0.08)] *= 0.85

@@ -18,8 +18,8 @@ from ..core.callback import Callback
 from ..core.hooks import eval_mode
 from ..core.items import LabelList
 from ..core.learner import Learner
-from .generate import hidden_state, reset_state, set_hidden_state
-from .text_batches import LanguageModelLoader, SequentialLM
+from ..core.training_state import hidden_state, reset_state, set_hidden_state
+from .text_batches import SequentialLM
 
 # %% ../../nbs/text/04_evaluate.ipynb #ecd9ac12
 class ResetState(Callback):
@@ -52,28 +52,15 @@ class ResetState(Callback):
             set_hidden_state(self.learn.model, self.saved)
         self.saved = None
 
-    def _loaders(self):
-        dls = [(k, getattr(self.learn.data, f'{k}_dl', None)) for k in ('train', 'valid')]
-        return [(k, dl) for k, dl in dls if isinstance(dl, LanguageModelLoader)]
-
-    def state_dict(self) -> dict[str, Tensor]:  # for the checkpoint that a training resumes from
-        "Whether the longest batch has been there, and the state of the loaders' random numbers."
-        res = {}
-        for k, dl in self._loaders():
-            res[f'{k}_fresh'] = torch.tensor(dl.fresh)
-            if dl.gen:
-                res[f'{k}_rng'] = dl.gen.get_state()
-        return res
-
     def load_state_dict(
         self,
-        state: dict[str, Tensor],  # from `state_dict`
+        state: dict[str, Tensor],  # of the loaders, which a checkpoint of an earlier version has here
     ) -> None:
         "Put the loaders back into a saved state."
-        for k, dl in self._loaders():
-            dl.fresh = bool(state[f'{k}_fresh'])
-            if dl.gen:
-                dl.gen.set_state(state[f'{k}_rng'])
+        for k in ('train', 'valid'):
+            own = {n.removeprefix(f'{k}_'): v for n, v in state.items() if n.startswith(f'{k}_')}
+            if own:
+                getattr(self.learn.data, f'{k}_dl').load_state_dict(own)
 
 # %% ../../nbs/text/04_evaluate.ipynb #4f675b5a
 Scores = namedtuple('Scores', 'loss accuracy perplexity n')

@@ -21,8 +21,8 @@ from ..core.env import in_notebook, is_quiet
 from ..core.items import LabelList
 from ..core.learner import Learner
 from ..core.table import Table, to_html
-from .generate import generate
-from .text_list import Text, TextList
+from .generation import generate
+from .text_list import Text, TextList, warn_unknown
 from .tokens import Tokenizer, Vocab
 
 # %% ../../nbs/text/03_text_batches.ipynb #a74dd523
@@ -68,6 +68,11 @@ class LanguageModelLoader(BatchLoader):
         self._flat = self._cols = None
 
     @property
+    def join_dim(self) -> int:
+        "The dimension of the rows, along which batches are put together."
+        return 0 if self.seq_first else 1
+
+    @property
     def n_tokens(self) -> int:
         "How many tokens the texts have together."
         ids = _texts(self.dataset).ids
@@ -80,6 +85,19 @@ class LanguageModelLoader(BatchLoader):
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.bptt)
+
+    def state_dict(self) -> dict[str, Tensor]:  # for the checkpoint that a training resumes from
+        "Whether the longest batch is still to come, and where the loader's own generator is."
+        return dict(fresh=torch.tensor(self.fresh)) | ({'rng': self.gen.get_state()} if self.gen else {})
+
+    def load_state_dict(
+        self,
+        state: dict[str, Tensor],  # from `state_dict`
+    ) -> None:
+        "Go on from there."
+        self.fresh = bool(state['fresh'])
+        if self.gen:
+            self.gen.set_state(state['rng'])
 
     def __repr__(self):
         return (
@@ -153,6 +171,13 @@ class SequentialLM(LanguageModelLoader):
     def lengths(self) -> list[int]:  # `bptt` for each batch
         "The number of rows of each batch of one pass."
         return [self.bptt] * len(self)
+
+
+@patch
+def in_order(self: LanguageModelLoader) -> SequentialLM:  # with the same settings
+    "A loader of the whole stream, in order: what predictions for every token are made with."
+    kw = dict(backwards=self.backwards, seq_first=self.seq_first, device=self.device, after_batch=self.after_batch)
+    return SequentialLM(self.dataset, self.bs, self.bptt, **kw)
 
 # %% ../../nbs/text/03_text_batches.ipynb #d53df24a
 def wrap_texts(
@@ -385,6 +410,19 @@ class TextClasDataBunch(TextDataBunch):
     "Texts with labels; batches are (texts, tokens)."
 
     _dl = SortishLoader
+
+
+@patch
+def predict_item(
+    self: TextClasDataBunch,
+    learn: Learner,  # the learner with the model
+    item: str | Sequence[str] | Text,  # a text
+    *args: Any,  # settings; there are none
+    **kwargs: Any,  # settings; there are none
+) -> tuple:  # (class as an item, its number, probabilities)
+    "The class of a text. Warns where more than a tenth of its words are unknown."
+    warn_unknown(self.x_list, item, more_than=0.1)
+    return DataBunch.predict_item(self, learn, item, *args, **kwargs)
 
 
 def _shorten(t, n):

@@ -20,7 +20,7 @@ from typing import Any
 from fastcore.basics import patch
 
 from ..core.env import listify
-from ..core.files import atomic_write
+from ..core.files import user_path, atomic_write
 from ..core.parallel import parallel
 
 # %% ../../nbs/text/00_tokens.ipynb #bbd8a474
@@ -291,7 +291,7 @@ def load(
     path: str | Path,  # a file that `Vocab.save` wrote
 ) -> Vocab:  # the same vocabulary
     "Read a vocabulary. Raises `VocabError` for any other file."
-    path = Path(path)
+    path = user_path(path)
     try:
         d = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e:

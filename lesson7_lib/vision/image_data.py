@@ -9,7 +9,6 @@ __all__ = ['ImageList', 'ImageItemList', 'ImageImageList', 'map_in_threads', 'ra
 # %% ../../nbs/vision/04_image_data.ipynb #bc85c8f5
 import inspect
 import math
-import os
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from ..core.databunch import DataBunch, DatasetType
 from ..core.env import defaults
-from ..core.files import Paths, list_files
+from ..core.files import Paths, user_path, endings, list_files
 from ..core.items import ItemList, LabelList
 from ..core.metrics import MSELossFlat
 from ..core.progress import progress
@@ -71,7 +70,7 @@ class ImageList(ItemList):
         i: int,  # index
     ) -> str:  # path of the file
         "The file of one picture."
-        return self.items.fname(i) if isinstance(self.items, Paths) else os.fspath(self.items[i])
+        return self.items.fname(i) if isinstance(self.items, Paths) else str(user_path(self.items[i]))
 
     @property
     def c(self) -> int:
@@ -92,7 +91,7 @@ def from_folder(
     cls: ImageList,
     path: str | Path,  # the folder with the pictures
     convert_mode: str = 'RGB',  # Pillow's mode: 'L' grey, 'RGB' colour
-    extensions: Iterable[str] | None = None,  # endings to take; None: all picture formats
+    extensions: str | Iterable[str] | None = None,  # endings, '.png' or ['png', 'jpg']; None: all picture formats
     include: str | Sequence[str] | None = None,  # take only these folders of the first level
     exclude: str | Sequence[str] | None = None,  # leave out these folders of the first level
     recurse: bool = True,  # also the folders inside?
@@ -101,7 +100,7 @@ def from_folder(
     "All pictures under `path`. Raises `FileNotFoundError` without such a folder, `ValueError` without pictures in it."
     if on_error not in ('raise', 'skip'):
         raise ValueError(f"on_error={on_error!r}: expected 'raise' or 'skip'.")
-    exts = tuple(sorted(image_extensions if extensions is None else extensions))
+    exts = endings(image_extensions if extensions is None else extensions)
     fs = list_files(path, exts, recurse=recurse, include=include, exclude=exclude)
     if not len(fs):
         raise ValueError(_no_pictures(path, exts, recurse, include, exclude))

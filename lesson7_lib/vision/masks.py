@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import math
 import os
+import warnings
 
 from fastcore.basics import patch
 from torch import Tensor
@@ -22,6 +23,8 @@ import PIL.ImageOps
 import numpy as np
 import torch
 
+from ..core.databunch import DataBunch
+from ..core.files import user_path
 from ..core.items import LabelError, LabelList
 from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
@@ -125,6 +128,7 @@ def _numbers(im, fn):
 
 
 def _open_numbers(fn):
+    fn = user_path(fn)
     try:
         with PIL.Image.open(fn) as im:
             return _numbers(PIL.ImageOps.exif_transpose(im), fn)
@@ -197,7 +201,8 @@ def read_codes(
     fname: str = 'codes.txt',  # the name of the file in the folder
 ) -> list[str]:
     "The names of the classes, one per line. Raises `FileNotFoundError`; `ValueError` for a name that is there twice."
-    fn = Path(path) / fname if Path(path).is_dir() else Path(path)
+    fn = user_path(path)
+    fn = fn / fname if fn.is_dir() else fn
     if not fn.is_file():
         there = [o.name for o in sorted(fn.parent.glob('*'))[:8]]
         raise FileNotFoundError(
@@ -347,7 +352,7 @@ def _check_file(o, pic):
     "Raise `LabelError` unless label `o` of picture `pic` is a file."
     if not isinstance(o, (str, os.PathLike)):
         raise LabelError(f"The label of '{pic}' is {o!r}, of type {type(o).__name__}: expected the file of its mask.")
-    if os.path.isfile(o):
+    if user_path(o).is_file():
         return
     near = [p.name for p in sorted(Path(o).parent.glob(f'{Path(o).stem}*'))[:3]] or [
         p.name for p in sorted(Path(o).parent.glob('*'))[:3]
@@ -433,6 +438,37 @@ def batch_tfms(
     if mask:
         y.load_size = self.load_size
     return partial(bt, y_mask=mask)
+
+# %% ../../nbs/vision/05_masks.ipynb #ea037aca
+def _sees_all(bt, hw, mask_hw):
+    "Does the whole picture of size `hw`, and nothing else, go into a batch of size `mask_hw`?"
+    frame = bt.frame(torch.tensor([hw]))[0].tolist()
+    return frame == list(mask_hw) and not bt.padding and not _moving(bt.tfms)
+
+
+@patch
+def predict_item(
+    self: SegmentationDataBunch,
+    learn: Any,  # the `Learner` whose model predicts
+    item: Any,  # a picture, in any form that its list takes
+    *args: Any,  # settings; there are none
+    **kwargs: Any,  # settings; there are none
+) -> tuple[ImageSegment, Tensor, Tensor]:  # the mask, its class numbers, and the probabilities as the network gave them
+    "The mask of one picture, at the size of the picture. Warns where it is that of a part."
+    mask, numbers, probs = DataBunch.predict_item(self, learn, item, *args, **kwargs)
+    hw, mask_hw = tuple(self.x_list.new([]).one(item).shape[-2:]), tuple(mask.shape[-2:])
+    if hw == mask_hw:
+        return mask, numbers, probs
+    tfms = self.single_dl.dataset.tfms
+    if tfms is not None and not _sees_all(tfms.func, hw, mask_hw):
+        warnings.warn(
+            f'The mask has {mask_hw[0]}x{mask_hw[1]} pixels (height x width) and is that of a part of the picture, which '
+            f'has {hw[0]}x{hw[1]}. For masks of whole pictures give both sides: transform(..., size=(height, width)).',
+            stacklevel=3,
+        )
+        return mask, numbers, probs
+    mask = self.reconstruct(torch.from_numpy(resize_nearest(numbers[0].numpy(), *hw))[None])
+    return mask, mask.px, probs
 
 # %% ../../nbs/vision/05_masks.ipynb #ebdeb550
 def _grid_of(xs, rows, cols, figsize, imgsize, classes):
