@@ -193,10 +193,13 @@ class Restorer:
         stats: Any = None,  # for a bare model: (means, standard deviations) of its inputs, or a `Normalizer`
         colour: bool | None = None,  # colours for grey images? None: only if the model itself goes from grey to colours
         enlarge: float = 1,  # enlarge the image so many times before the model sees it, as the lecture does
+        white: float | None = None,  # the number that means white in floats and whole numbers; None: by their type
     ):
         self.net = TileNet(model_or_learner, stats)
         self.tile, self.overlap = tile, overlap
-        self.colour, self.enlarge = colour, enlarge
+        self.colour = colour
+        self.enlarge = enlarge
+        self.white = white
         self.bs = bs or (1 if self.net.device.type == 'cpu' else 8)
         if not enlarge > 0 or self.bs < 1:
             raise ValueError(f'enlarge={enlarge} and bs={bs}: expected numbers above 0')
@@ -209,10 +212,11 @@ class Restorer:
 
     def __call__(
         self,
-        img: Any,  # Pillow image, file name, `Image`, tensor (c, h, w) or array (h, w, c)
+        img: Any,  # Pillow image, file name, open file, `Image`, tensor (c, h, w) or array (h, w, c)
     ) -> Any:  # an image of the same kind
         "Restore an image. Raises as `restore`."
-        pix = to_pixels(open_photo(img) if isinstance(img, (str, Path)) else img)
+        is_file = isinstance(img, (str, Path)) or hasattr(img, 'read')
+        pix = to_pixels(open_photo(img) if is_file else img, self.white)
         c = pix.px.shape[2]
         body, alpha = (pix.px[..., :-1], pix.px[..., -1:]) if c in (2, 4) else (pix.px, None)
         if self.enlarge != 1:
@@ -292,32 +296,56 @@ def _walk(self: Restorer, px: np.ndarray, top: int) -> np.ndarray:
 @patch
 def _smaller_until_it_fits(self: Restorer, px: np.ndarray, top: int) -> np.ndarray:
     "The whole image, with smaller tiles where memory is not enough."
+    asked = self.tile
+    least = max(16, 2 * (self.overlap or 0) + 1)
     while True:
         try:
-            return self._walk(px, top)
+            out = self._walk(px, top)
+            break
         except (torch.OutOfMemoryError, MemoryError) as e:
-            error = e
-        why = str(error).split('\n')[0][:120]
-        least = 2 * (self.overlap or 0) + 1
-        if (half := self.tile // 2) < max(16, least):
-            raise RuntimeError(
-                f'out of memory even with tiles of {self.tile} pixels (bs={self.bs}, {self.net.device}): {why}. '
-                + ('Give a smaller overlap' if self.overlap else 'Free memory, give bs=1, or use a smaller model')
-            ) from error
-        warnings.warn(f'out of memory with tiles of {self.tile} pixels: going on with {half}', stacklevel=4)
-        self.tile = half
-        error = None  # its traceback holds what the failed tile had in memory
+            is_memory = True
+            why = _first_line(e)
+        except RuntimeError as e:
+            is_memory = False
+            why = _first_line(e)
+        # outside of `except`: the error's traceback holds what the failed tile had in memory
+        if self.tile // 2 < least:
+            return self._give_up(px, top, asked, is_memory, why)
+        if is_memory:
+            warnings.warn(
+                f'out of memory with tiles of {self.tile} pixels: going on with {self.tile // 2}', stacklevel=4
+            )
+        self.tile //= 2
         if self.net.device.type == 'cuda':
             torch.cuda.empty_cache()
+    if self.tile != asked and not is_memory:
+        warnings.warn(f'tiles of {2 * self.tile} pixels failed ({why}), those of {self.tile} did not', stacklevel=4)
+    return out
+
+
+def _first_line(e: Exception) -> str:
+    return str(e).split('\n')[0][:120]
+
+
+@patch
+def _give_up(self: Restorer, px: np.ndarray, top: int, asked: int, is_memory: bool, why: str) -> np.ndarray:
+    "No tile is small enough. Raises `RuntimeError` about the memory, or what the model raises."
+    if not is_memory:
+        self.tile = asked
+        return self._walk(px, top)
+    raise RuntimeError(
+        f'out of memory even with tiles of {self.tile} pixels (bs={self.bs}, {self.net.device}): {why}. '
+        + ('Give a smaller overlap' if self.overlap else 'Free memory, give bs=1, or use a smaller model')
+    )
 
 # %% ../../nbs/apps/01_restore.ipynb #ff2887d3
 def restore(
-    img: Any,  # Pillow image, file name, `Image`, tensor (c, h, w) or array (h, w, c): bytes, 16 bits, or floats 0…1
+    img: Any,  # Pillow image, file name, open file, `Image`, tensor (c, h, w) or array (h, w, c)
     model_or_learner: nn.Module | Learner,  # a module with 0…1 in and out, or a learner
     tile: int = 384,  # length of a tile's side
     overlap: int | None = None,  # surroundings that a tile sees, not used; None: 32, or a quarter of smaller tiles
     bs: int | None = None,  # tiles at a time; None: 8 on an accelerator, 1 on a CPU
-    **kwargs: Any,  # `stats`, `colour`, `enlarge`, as for `Restorer`
+    **kwargs: Any,  # `stats`, `colour`, `enlarge`, `white`, as for `Restorer`
 ) -> Any:  # an image of the same kind; as large, or as many times larger as the model makes it
     "Restore an image of any size. Raises `ImageError`, `ValueError`, `TypeError`, `RuntimeError` (memory)."
     return Restorer(model_or_learner, tile, overlap, bs, **kwargs)(img)

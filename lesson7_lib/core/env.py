@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['defaults', 'is_full', 'in_notebook', 'is_quiet', 'is_live', 'default_device', 'set_seed', 'get_rng', 'set_rng',
-           'preserve_rng', 'listify', 'package_version', 'versions']
+           'preserve_rng', 'listify', 'printable', 'package_version', 'versions']
 
 # %% ../../nbs/core/00_env.ipynb #98cb9863
 import contextlib
@@ -192,6 +192,20 @@ def ls(
 ) -> list[Path]:  # sorted
     "The entries of this folder."
     return sorted(self.iterdir())[:n_max]
+
+# %% ../../nbs/core/00_env.ipynb #0294229f
+@contextmanager
+def printable() -> Iterator[None]:
+    "Context manager and decorator: printed characters that the terminal lacks become escapes such as `\\xfc`, no error."
+    streams = [o for o in (sys.stdout, sys.stderr) if hasattr(o, 'reconfigure')]
+    before = [o.errors for o in streams]
+    for o in streams:
+        o.reconfigure(errors='backslashreplace')
+    try:
+        yield
+    finally:
+        for o, errors in zip(streams, before):
+            o.reconfigure(errors=errors)
 
 # %% ../../nbs/core/00_env.ipynb #38a85839
 def package_version(

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['user_path', 'describe_error', 'temp_beside', 'atomic_write', 'atomic_folder', 'leftovers', 'Paths', 'show_some',
-           'object_array', 'endings', 'list_files', 'mixed_folders', 'import_own']
+           'object_array', 'file_problem', 'endings', 'list_files', 'mixed_folders', 'file_identity', 'import_own']
 
 # %% ../../nbs/core/01_files.ipynb #460716c3
 import contextlib
 import errno
+import hashlib
 import importlib
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -59,12 +61,22 @@ def describe_error(
         raise new from e
 
 # %% ../../nbs/core/01_files.ipynb #bf95782c
+def _short(name):
+    "A name of at most 90 bytes: longer ones end in a digest of the whole, so that different names stay different."
+    if len(os.fsencode(name)) <= 90:
+        return name
+    begin = name
+    while len(os.fsencode(begin)) > 70:
+        begin = begin[:-1]
+    return f'{begin}~{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}'
+
+
 def temp_beside(
     path: str | os.PathLike,  # a file or folder
 ) -> Path:  # in the same folder; nothing is created
-    "A hidden name beside `path` that no other process will use."
+    "A hidden name beside `path` that no other process will use, of less than 128 bytes."
     path = user_path(path)
-    return path.with_name(f'.{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
+    return path.with_name(f'.{_short(path.name)}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
 
 
 @contextmanager
@@ -118,7 +130,7 @@ def leftovers(
     path = Path(path)
     if not path.parent.is_dir():
         return []
-    own = re.compile(re.escape(f'.{path.name}') + r'\.\d+\.[0-9a-f]{8}\.tmp')
+    own = re.compile(re.escape(f'.{_short(path.name)}') + r'\.\d+\.[0-9a-f]{8}\.tmp')
     return sorted(o for o in path.parent.iterdir() if own.fullmatch(o.name))
 
 # %% ../../nbs/core/01_files.ipynb #ad008022
@@ -180,22 +192,60 @@ def object_array(
         res[i] = o
     return res
 
+# %% ../../nbs/core/01_files.ipynb #275fe8a4
+def file_problem(
+    path: str | os.PathLike,  # what is to be opened as a file; links are followed
+) -> str | None:  # why it is none, in words; None: it is a file
+    "Why something cannot be opened as a file. It is not opened, since that would wait for the writer of a named pipe."
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return 'a link to a file that is not there' if os.path.islink(path) else 'no such file'
+    except PermissionError:
+        return 'no permission to read it'
+    except OSError as e:
+        return 'a link that leads to itself' if e.errno == errno.ELOOP else e.strerror or str(e)
+    if stat.S_ISDIR(mode):
+        return 'this is a folder, not a file'
+    return None if stat.S_ISREG(mode) else 'not a file, but a named pipe, a socket or a device'
+
 # %% ../../nbs/core/01_files.ipynb #7a66f760
+def _kind(entry):
+    "'folder', 'link' (to a folder), 'file', or 'other' for what is neither."
+    try:
+        if entry.is_dir():
+            return 'link' if entry.is_symlink() else 'folder'
+        if entry.is_file():
+            return 'file'
+    except OSError:  # a link whose target cannot be found out
+        return 'file'
+    return 'other' if os.path.exists(entry.path) else 'file'  # a link to nowhere counts as a file
+
+
 def _scan(folder, endings):
-    "The sorted sub-folders, linked sub-folders and file names of one folder, hidden ones left out."
-    folders, links, files = [], [], []
+    "The sorted names in one folder by their `_kind`, hidden ones left out, files and others with these endings only."
+    names = dict(folder=[], link=[], file=[], other=[])
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith('.'):
                 continue
-            if entry.is_dir():
-                (links if entry.is_symlink() else folders).append(entry.name)
-            elif endings is None or entry.name.lower().endswith(endings):
-                files.append(entry.name)
-    return sorted(folders), sorted(links), sorted(files)
+            kind = _kind(entry)
+            if kind in ('folder', 'link') or endings is None or entry.name.lower().endswith(endings):
+                names[kind].append(entry.name)
+    return [sorted(o) for o in names.values()]
 
 
-def _walk(root, endings, recurse, include, exclude, exclude_anywhere):
+def _cannot_list(folder, e, on_problem):
+    "Hand a folder that cannot be listed to `on_problem`, or raise."
+    why = 'no permission to list it' if isinstance(e, PermissionError) else e.strerror or str(e)
+    if on_problem is None:
+        raise type(e)(
+            e.errno, f"'{folder}' cannot be listed ({why}): change its permissions, or leave it out with `exclude=`"
+        ) from e
+    on_problem(Path(folder), why)
+
+
+def _walk(root, endings, recurse, include, exclude, exclude_anywhere, on_problem):
     "Each real folder below `root` once: `[(folder, file names)]`, sorted, what only links reach at the end."
     found, todo, links, seen = [], [root], [], set()
     while todo or links:
@@ -204,14 +254,20 @@ def _walk(root, endings, recurse, include, exclude, exclude_anywhere):
         if real in seen:
             continue
         seen.add(real)
-        subs, linked, files = _scan(folder, endings)
+        try:
+            subs, linked, files, others = _scan(folder, endings)
+        except OSError as e:
+            _cannot_list(folder, e, on_problem)
+            continue
         if folder == root and include is not None:
             _check_named(subs + linked, include, root)
             subs, linked = [[o for o in include if o in names] for names in (subs, linked)]
-            files = []
+            files, others = [], []
         skip = {*exclude_anywhere, *(exclude if folder == root else ())}
         if files:
             found.append((folder, files))
+        for o in others if on_problem else []:
+            on_problem(Path(folder, o), file_problem(os.path.join(folder, o)))
         if recurse:
             todo += [os.path.join(folder, o) for o in reversed(subs) if o not in skip]
             links += [os.path.join(folder, o) for o in linked if o not in skip]
@@ -239,15 +295,16 @@ def list_files(
     include: str | Iterable[str] | None = None,  # take only these folders of the first level, and no files there
     exclude: str | Iterable[str] | None = None,  # leave out these folders of the first level
     exclude_anywhere: str | Iterable[str] | None = None,  # leave out folders of these names at every level
+    on_problem: Callable[[Path, str], Any] | None = None,  # is told what cannot be listed or read, and why; None: raise
 ) -> Paths:  # sorted within each folder; hidden files are left out
-    "All files under `path`, each real folder once. Raises `FileNotFoundError`, `ValueError` for a wrong name or ending."
+    "All files under `path`, each real folder once. Raises `OSError` for a folder, `ValueError` for a name or ending."
     path = user_path(path)
     if not path.is_dir():
         raise FileNotFoundError(_no_folder(path))
     ends = None if extensions is None else endings(extensions)
     include = None if include is None else [str(o) for o in listify(include)]
     skip_top, skip = [[str(o) for o in listify(names)] for names in (exclude, exclude_anywhere)]
-    found = _walk(str(path), ends, recurse, include, skip_top, skip)
+    found = _walk(str(path), ends, recurse, include, skip_top, skip, on_problem)
     names = [np.array([os.fsencode(o) for o in files]) for _, files in found]
     fi = np.repeat(np.arange(len(found)), [len(o) for o in names])
     return Paths([folder for folder, _ in found], fi, np.concatenate(names) if names else [])
@@ -280,6 +337,18 @@ def _check_named(folders, include, path):
     for o in include:
         if o not in folders:
             raise ValueError(f"include={include}: there is no folder '{o}' in '{path}', only {folders[:10]}.")
+
+# %% ../../nbs/core/01_files.ipynb #47c4ab78
+def file_identity(
+    path: str | os.PathLike,  # a file, which need not exist
+) -> tuple:  # equal for two paths if, and only if, what is written to one replaces the other
+    "What identifies a file, whatever the links on the way to it and the spelling of its folders."
+    folder, name = os.path.split(os.path.realpath(path))
+    try:
+        found = os.stat(folder)
+    except OSError:  # there is no such folder yet
+        return folder, name
+    return found.st_dev, found.st_ino, name
 
 # %% ../../nbs/core/01_files.ipynb #4de235c6
 _moved = {

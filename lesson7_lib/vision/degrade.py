@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['lecture_crappify', 'old_photo', 'draw_value', 'Degradation', 'Shrink', 'Jpeg', 'WriteText', 'Grey', 'AddNoise',
-           'Blur', 'Scratches', 'Dust', 'BlackBoxes', 'Maybe', 'Crappify', 'crappify_folder']
+           'Blur', 'Scratches', 'Dust', 'BlackBoxes', 'Maybe', 'Crappify', 'original_of', 'crappify_folder']
 
 # %% ../../nbs/vision/10_degrade.ipynb #a312e81c
 import io
+import os
 import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -21,7 +22,16 @@ from PIL import ImageDraw, ImageFilter, ImageFont
 from ..core.files import describe_error, temp_beside
 from ..core.parallel import ParallelError, parallel
 from .image import resize_to
-from .photo import ImageError, JobReport, get_image_files, open_rgb, save_photo, to_mode
+from lesson7_lib.vision.photo import (
+    ImageError,
+    JobReport,
+    open_rgb,
+    photo_name,
+    pixel_limit,
+    plan_job,
+    save_photo,
+    to_mode,
+)
 
 # %% ../../nbs/vision/10_degrade.ipynb #241cef2b
 def draw_value(
@@ -277,7 +287,7 @@ class Crappify:
         encoded: bool = False,  # return the bytes of a JPEG file, if the last step makes one
     ) -> PIL.Image.Image | bytes:  # RGB
         "The degraded picture."
-        rng = random.Random(f'{self.seed}/{key}')
+        rng = random.Random(f'{self.seed}/{key}'.encode('utf-8', 'surrogatepass'))  # a file name need not be valid text
         img = to_mode(img, 'RGB')
         steps: list[Any] = list(self.steps)
         if encoded and steps and isinstance(steps[-1], Jpeg):
@@ -302,22 +312,29 @@ old_photo = Crappify(
 class _Job:
     "What a process does with a file: the result is None, or why it failed."
 
-    def __init__(self, src: Path, dst: Path, steps: Callable) -> None:
+    def __init__(self, src: Path, dst: Path, steps: Callable, max_pixels: int | None = None) -> None:
         self.src = src
         self.dst = dst
         self.steps = steps
+        self.max_pixels = max_pixels
         self.made: set[Path] = set()  # folders that are there
         first = next(iter(getattr(steps, 'steps', [])), None)
         size = first.size if isinstance(first, Shrink) else None
         # a picture that is shrunk first need not be decoded at full size
         self.near = size and int(1.3 * (max(size) if isinstance(size, (tuple, list)) else size))
 
+    def place(self, fn: Path) -> Path:
+        "Where the degraded picture goes."
+        return self.dst / photo_name(Path(fn).relative_to(self.src))
+
     def __call__(self, fn: Path, i: int) -> str | None:
-        rel = Path(fn).relative_to(self.src)
-        as_jpeg = isinstance(self.steps, Crappify) and rel.suffix.lower() in ('.jpg', '.jpeg')
+        key = Path(fn).relative_to(self.src).as_posix()
+        dest = self.place(fn)
+        as_jpeg = isinstance(self.steps, Crappify) and dest.suffix.lower() in ('.jpg', '.jpeg')
         try:
-            dest = self.dst / rel
-            img = self.steps(open_rgb(fn, self.near), rel.as_posix(), **(dict(encoded=True) if as_jpeg else {}))
+            with pixel_limit(self.max_pixels):
+                good = open_rgb(fn, self.near)
+            img = self.steps(good, key, **(dict(encoded=True) if as_jpeg else {}))
             if dest.parent not in self.made:
                 dest.parent.mkdir(parents=True, exist_ok=True)
             self.made.add(dest.parent)
@@ -328,13 +345,17 @@ class _Job:
             return f'{type(e).__name__}: {e}'
 
 # %% ../../nbs/vision/10_degrade.ipynb #ac5fe35d
-def _check_folders(src: Path, dst: Path) -> list[Path]:
-    "The pictures of `src` without those below `dst`; raises where there are none or `dst` cannot be written."
-    if src == dst or dst in src.parents:
+def _check_folders(src: Path, dst: Path) -> None:
+    "Raises where `src` is no folder, or the folder `dst` would replace it."
+    if not src.is_dir():
+        raise FileNotFoundError(f'no such folder: {src}')
+    real = Path(os.path.realpath(src))
+    if real.is_relative_to(os.path.realpath(dst)):
         raise ValueError(f"DST '{dst.name}' would write over SRC: give another folder")
-    fns = [o for o in get_image_files(src) if dst not in o.parents]
-    if not fns:
-        raise ValueError(f"there are no pictures under '{src.name}': check the path, or the names' endings")
+
+
+def _make_writable(dst: Path) -> None:
+    "Make the folder `dst`; raises where it cannot be written."
     try:
         with describe_error(dst):
             dst.mkdir(parents=True, exist_ok=True)
@@ -343,7 +364,18 @@ def _check_folders(src: Path, dst: Path) -> list[Path]:
             temp.unlink()
     except (FileExistsError, NotADirectoryError) as e:
         raise type(e)(f"cannot write into '{dst}': a file is in the way. Give another folder") from e
-    return fns
+
+
+def original_of(
+    fn: str | Path,  # a degraded picture, in `dst`
+    src: str | Path,  # folder with the good pictures
+    dst: str | Path,  # folder with the degraded ones
+) -> Path:  # in `src`
+    "The good picture from which `crappify_folder` made a degraded one: a label function for pairs."
+    name = Path(fn).relative_to(dst)
+    without_png = name.with_suffix('')
+    is_gif = photo_name(without_png) == name and not (Path(src) / name).exists()
+    return Path(src) / (without_png if is_gif else name)
 
 # %% ../../nbs/vision/10_degrade.ipynb #f9ea3cc9
 def crappify_folder(
@@ -352,15 +384,16 @@ def crappify_folder(
     steps: Callable[..., Any] = lecture_crappify,  # a `Crappify`, or a function of (picture, relative path)
     max_workers: int | None = None,  # processes; None: as many as there are processors
     overwrite: bool = False,  # make again what is there already?
+    max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
 ) -> JobReport:  # what became of each file of `src`
     "Degrade all pictures of a folder, in parallel. Raises `OSError` or `ValueError` before anything is done."
     src, dst = Path(src).absolute(), Path(dst).absolute()
-    res = JobReport(what='degraded')
-    fns = _check_folders(src, dst)
-    there = set() if overwrite else {o for o in fns if (dst / o.relative_to(src)).exists()}
-    res.kept = sorted(there)
-    todo = [o for o in fns if o not in there]
-    job = _Job(src, dst, steps)
+    _check_folders(src, dst)
+    with pixel_limit(max_pixels):  # a limit that is none is refused before anything is done
+        pairs, res = plan_job(src, dst, overwrite, what='degraded')
+    _make_writable(dst)
+    todo = [fn for fn, _ in pairs]
+    job = _Job(src, dst, steps, max_pixels)
     while todo:
         try:
             why = parallel(job, todo, max_workers) or [None] * len(todo)
@@ -370,7 +403,7 @@ def crappify_folder(
         res.failed += [(f, w) for f, w in zip(todo, why, strict=True) if w]
         break
     bad = {f for f, _ in res.failed}
-    res.done = [o for o in fns if o not in there and o not in bad]
+    res.done = [place for fn, place in pairs if fn not in bad]
     return res
 
 
@@ -378,4 +411,4 @@ def _after_death(e: ParallelError, todo: Sequence[Path], job: _Job, res: JobRepo
     "Note the file at which a process died; returns what is still to be done."
     res.failed.append((Path(e.item), str(e).partition('): ')[2].partition(';')[0]))
     rest = [o for o in todo if o != Path(e.item)]
-    return rest if overwrite else [o for o in rest if not (job.dst / o.relative_to(job.src)).exists()]
+    return rest if overwrite else [o for o in rest if not job.place(o).exists()]

@@ -31,7 +31,7 @@ from ..core.metrics import MSELossFlat
 from ..core.progress import progress
 from . import transforms
 from .batch_transforms import BatchTfms, ResizeMethod, to_float
-from .image import Image, to_tensor
+from .image import Image, find_white, to_tensor, unit_floats
 from .photo import ImageError, decode_image, image_extensions, verify_images
 from .transforms import RandTfm
 
@@ -566,14 +566,15 @@ def reconstruct(
 @patch
 def one(
     self: ImageList,
-    item: Any,  # an `Image`, a tensor (c, h, w), an array, a Pillow picture or a file name
+    item: Any,  # a file name, an open file, a Pillow picture, an array (h, w, c), an `Image` or a tensor (c, h, w)
 ) -> Tensor:  # (1, c, h, w)
-    "A raw batch with this one picture. Raises `ValueError` for another number of channels."
-    if isinstance(item, (str, Path)):
+    "A raw batch with this one picture. Raises `ImageError`, `TypeError`, and `ValueError` for numbers or channels."
+    if not isinstance(item, Tensor):
         return decode_image(item, self.convert_mode, size=self.load_size)[None]
-    if isinstance(item, PIL.Image.Image):
-        item = item.convert(self.convert_mode)
-    x = to_tensor(item)
+    x = to_tensor(item).detach().cpu()
+    if x.dtype != torch.uint8:
+        x = unit_floats(x)
+        find_white(x.numpy())
     if len(x) == self.c:
         return x[None]
     if self.c == 3 and len(x) == 1:

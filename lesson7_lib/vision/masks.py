@@ -30,7 +30,7 @@ from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
 from .image import Mask, show_image
 from .image_data import ImageDataBunch, ImageList, map_in_threads
-from .photo import ImageError, image_problem
+from .photo import ImageError, image_problem, shown_size
 from .transforms import LightTfm, PixelTfm, crop_pad
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def _size(fn):
     "Height and width of a picture file as it is shown; None where it cannot be read (its own list reports that)."
     try:
         with PIL.Image.open(fn) as im:
-            return im.size if im.getexif().get(0x0112, 1) > 4 else im.size[::-1]
+            return shown_size(im)
     except _odd:
         return None
 
@@ -462,8 +462,9 @@ def predict_item(
     tfms = self.single_dl.dataset.tfms
     if tfms is not None and not _sees_all(tfms.func, hw, mask_hw):
         warnings.warn(
-            f'The mask has {mask_hw[0]}x{mask_hw[1]} pixels (height x width) and is that of a part of the picture, which '
-            f'has {hw[0]}x{hw[1]}. For masks of whole pictures give both sides: transform(..., size=(height, width)).',
+            f'The mask has {mask_hw[0]}x{mask_hw[1]} pixels (height x width) and is that of a part of the picture, '
+            f'which has {hw[0]}x{hw[1]}. For masks of whole pictures give both sides: '
+            'transform(..., size=(height, width)).',
             stacklevel=3,
         )
         return mask, numbers, probs

@@ -24,6 +24,7 @@ from ..core.metrics import psnr
 from .encoder import resnet18_weights
 from .features import FeatureMaps, feature_net, squeezenet_weights
 from .image import Image, imagenet_stats
+from .photo import open_rgb
 
 if TYPE_CHECKING:
     from lesson7_lib.core.learner import Learner
@@ -99,7 +100,7 @@ def bicubic(
     "Images enlarged by Pillow's bicubic filter, the middle of each."
 
     def one(fn):
-        im = PIL.Image.open(fn).convert('RGB')
+        im = open_rgb(fn)
         w, h = [max(size, round(o * size / min(im.size))) for o in im.size]
         x, y = (w - size) // 2, (h - size) // 2
         return Image(im.resize((w, h), PIL.Image.BICUBIC).crop((x, y, x + size, y + size))).px
