@@ -25,6 +25,7 @@ from .core.callback import LearnerCallback
 from .core.databunch import DataBunch
 from .core.download import URLs, find_weights
 from .core.experiment import Experiment, Stage, register_experiments
+from .core.files import user_path
 from .core.hooks import Flatten, num_params, requires_grad
 from .core.learner import Learner
 from .core.metrics import L1LossFlat, MSELossFlat
@@ -354,7 +355,7 @@ def critic_data(
     folder: str | Path,  # where `generated` and `real` are made
 ) -> ImageDataBunch:  # of two classes
     "What the generator makes of its training images, beside the real ones, as GAN training will show both."
-    folder = Path(folder)
+    folder = user_path(folder)
     data = learn.data
     classes = ['generated', 'real']
     for o in classes:

@@ -26,6 +26,7 @@ from .core.callback import LearnerCallback
 from .core.download import URLs, find_weights
 from .core.env import preserve_rng
 from .core.experiment import Experiment, Stage, register_experiments
+from .core.files import user_path
 from .core.hooks import one_param
 from .core.learner import Learner
 from .core.metrics import WeightedMean
@@ -57,7 +58,7 @@ def photo_data(
     **kwargs: Any,  # of `databunch`: path, device, num_workers
 ) -> 'ImageDataBunch':  # pairs of bad and good images
     "The lecture's pairs for super-resolution: both at `size`, moved and lit in the same way, both normalised."
-    hr, lr = Path(hr), Path(lr)
+    hr, lr = user_path(hr), user_path(lr)
     src = ImageImageList.from_folder(lr).split_by_rand_pct(valid, seed=seed)
     pairs = src.label_from_func(lambda x: hr / x.relative_to(lr))
     tfms = get_transforms(max_zoom=2.0) if tfms is None else tfms
@@ -72,7 +73,7 @@ def small_pets(
     quality: int | tuple[int, int] = 60,  # of the JPEGs; a pair: anything between
 ) -> Path:  # the folder with them, beside `images`
     "As the lecture's `resize_one` for a whole folder, where that was not done yet: `low` pixels, JPEG of quality 60."
-    path = Path(path)
+    path = user_path(path)
     to = path / (f'shrunk-{low}' if quality == 60 else 'shrunk-{}-q{}-{}'.format(low, *quality))
     report = crappify_folder(path / 'images', to, Crappify(Shrink(low), Jpeg(quality)))
     if report.failed:

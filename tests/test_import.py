@@ -73,3 +73,17 @@ def test_time():
     ratio = statistics.median(ratios)
     print(f'import ratio {ratio:.2f}')
     assert ratio < 1.15, f'{ratio:.2f}: the limit is 1.1, and 0.05 for what differs from run to run'
+
+
+def test_star_import_of_a_package_binds_no_modules():
+    "`progress` and `parallel` are functions, and modules of the same name hold them."
+    code = (
+        'from lesson7_lib.all import *\n'
+        'from lesson7_lib.core import *\n'
+        'from lesson7_lib.vision import *\n'
+        'from lesson7_lib.text import *\n'
+        'from lesson7_lib.synth import *\n'
+        'from lesson7_lib.apps import *\n'
+        'print(*[callable(o) for o in (generate, progress, parallel, restore)])'
+    )
+    assert python(code).split() == ['True'] * 4

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .files import atomic_write
+from .files import atomic_write, user_path
 
 # %% ../../nbs/core/11_checkpoint.ipynb #94e078ae
 class CheckpointError(ValueError):
@@ -148,7 +148,7 @@ def save_tensors(
     meta: Any = None,  # what these tensors are: anything that JSON can hold
 ) -> Path:  # the file
     "Save `tensors` and `meta` in one file, which is replaced in one step. Raises `ValueError`, `TypeError`, `OSError`."
-    path = Path(path)
+    path = user_path(path)
     flat = {}
     if path.suffix != '.safetensors':
         raise ValueError(f"'{path.name}' must end in .safetensors, so that no other kind of file is ever replaced")
@@ -234,7 +234,7 @@ def _read(path, f):
 
 
 def _open(path, read):
-    path = Path(path)
+    path = user_path(path)
     _refuse_pickle(path)
     try:
         with safe_open(path, framework='pt') as f:
@@ -298,7 +298,7 @@ def load_weights(
     path: str | Path,  # a `.pth` of `torch.save(model.state_dict(), …)`, or any `.safetensors`
 ) -> dict[str, Tensor]:  # name -> tensor, on the CPU
     "The weights in a file of ours or of another program; runs no code. Raises `CheckpointError`, `FileNotFoundError`."
-    path = Path(path)
+    path = user_path(path)
     held = _unpickle(path) if _is_pickle(_first_bytes(path)) else _open(path, _read_any)
     return _pick(held, path.name)
 

@@ -70,7 +70,7 @@ _marks = {
 
 
 def _find_encoding(raw, encoding, name):
-    "The encoding that a byte-order mark names, else `encoding`. Raises `TextError` for zero bytes where there are none."
+    "The encoding that a byte-order mark names, else `encoding`. Raises `TextError` for zero bytes."
     for mark, marked in _marks.items():
         if raw.startswith(mark):
             return marked

@@ -462,8 +462,9 @@ def predict_item(
     tfms = self.single_dl.dataset.tfms
     if tfms is not None and not _sees_all(tfms.func, hw, mask_hw):
         warnings.warn(
-            f'The mask has {mask_hw[0]}x{mask_hw[1]} pixels (height x width) and is that of a part of the picture, which '
-            f'has {hw[0]}x{hw[1]}. For masks of whole pictures give both sides: transform(..., size=(height, width)).',
+            f'The mask has {mask_hw[0]}x{mask_hw[1]} pixels (height x width) and is that of a part of the picture, '
+            f'which has {hw[0]}x{hw[1]}. For masks of whole pictures give both sides: '
+            'transform(..., size=(height, width)).',
             stacklevel=3,
         )
         return mask, numbers, probs
