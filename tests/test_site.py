@@ -218,7 +218,7 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
 
 def planted(site, tmp, page='index.html'):
     """What is reported when a page gets a dead link, a dead anchor, a missing picture, a request elsewhere, an
-    error, a bare formula."""
+    error, a bare formula, something wider than a phone."""
     copy = Path(tmp) / 'planted'
     copy.mkdir()
     for o in ('_static', '_images'):
@@ -229,10 +229,13 @@ def planted(site, tmp, page='index.html'):
         '<script src="https://example.org/5.js"></script><script>noSuchFunction()</script>'
     )
     text = (site / page).read_text(encoding='utf-8')
-    (copy / page).write_text(text.replace('</article>', body + '</article>', 1), encoding='utf-8')
+    text = text.replace('</article>', body + '</article>', 1)
+    text = text.replace('</body>', '<div style="width: 700px">6</div></body>', 1)
+    (copy / page).write_text(text, encoding='utf-8')
     with Site(copy) as s:
         p = s.open(1280, 900)
         s.visit(p, page)
+        s.narrow(p)
         s.ids[page] = set(p.eval_on_selector_all('[id]', 'e => e.map(o => o.id)'))
         s.links = [(page, u) for u in p.eval_on_selector_all('article p a[href*="no-such"]', 'e => e.map(o => o.href)')]
         s.check_links()
@@ -252,6 +255,7 @@ def check(folder):
         'asks elsewhere for https://example.org',
         'noSuchFunction',
         'not typeset',
+        'wider than the window of 390',
     ):
         if not any(o in f for f in found):
             bad.append(f'the test is blind: a planted fault was not seen ({o})')

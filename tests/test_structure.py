@@ -79,6 +79,29 @@ def test_no_replaced_methods():
     assert not bad, '\n'.join(bad)
 
 
+def names_taken(source: str) -> set[str]:
+    """Names that a module uses both for a function and for a method that `@patch` adds: older versions of fastcore leave
+    `None` under that name in the module."""
+    functions, methods = set(), set()
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            added = any(ast.unparse(d).split('(')[0] == 'patch' for d in node.decorator_list)
+            (methods if added else functions).add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            functions |= {a.asname or a.name for a in node.names}
+    return functions & methods
+
+
+def test_methods_take_no_name():
+    bad = {
+        module_name(p): found for p in PACKAGE.rglob('*.py') if (found := names_taken(p.read_text(encoding='utf-8')))
+    }
+    assert not bad, f'give the method another name: {bad}'
+    assert names_taken(
+        'from a import b\ndef f(): pass\n@patch\ndef b(self: A): pass\n@patch\ndef f(self: A): pass'
+    ) == {'b', 'f'}
+
+
 @pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
 def test_size(nb):
     lines = sum(len(code_lines(o)) for o in nb.exported)
