@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.files import user_path
 from ..core.table import Table, show_value, to_html
 
 if TYPE_CHECKING:
@@ -442,7 +443,7 @@ def check_out(
     out: str | os.PathLike,  # folder for the page
 ) -> Path:  # of the page
     "Makes sure that a page can be written into `out` and that nobody's work is lost by it."
-    out = Path(out)
+    out = user_path(out)
     fn = out / 'index.html'
     if out.exists() and not out.is_dir():
         raise DemoError(f'{out} is a file; --out needs a folder')

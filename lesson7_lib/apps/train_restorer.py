@@ -24,10 +24,10 @@ from torch import nn
 
 from .degrade import parse_degradation
 from ..core.callback import Callback
-from ..core.download import DataError, URLs, find_weights
+from ..core.download import NotAvailableError, URLs, find_weights
 from ..core.env import preserve_rng, set_seed
 from ..core.experiment import Stage
-from ..core.files import atomic_write
+from ..core.files import atomic_write, user_path
 from ..core.hooks import num_params
 from ..core.learner import Learner
 from ..core.metrics import psnr
@@ -35,7 +35,6 @@ from ..data import untar_data
 from ..feature_loss import LossMetrics, light_learner, photo_data, restoration_loss, restoration_losses
 from ..unet import small_encoder
 from ..vision.degrade import AddNoise, Crappify, Dust, Jpeg, Scratches, Shrink, crappify_folder
-from ..vision.encoder import mobilenet_weights
 from ..vision.image import to_pil
 from ..vision.perceptual import RestorationEvaluator
 from ..vision.photo import get_image_files
@@ -56,7 +55,7 @@ class SampleSheets(Callback):
         stage: str,  # begins their names
         n: int = 4,  # images on a sheet
     ):
-        self.folder, self.stage, self.n = Path(folder), stage, n
+        self.folder, self.stage, self.n = user_path(folder), stage, n
 
     def on_epoch_end(self) -> None:
         "Write the sheet of this epoch."
@@ -117,7 +116,7 @@ def fit_stages(
 # %% ../../nbs/apps/02_train_restorer.ipynb #564d8bc6
 def _photos_in(folder: str | Path, out: Path) -> list[Path]:
     "The images of `folder`. Raises `FileNotFoundError`, `ValueError` where training cannot begin."
-    folder, out = Path(folder).absolute(), Path(out).absolute()
+    folder, out = user_path(folder).absolute(), user_path(out).absolute()
     if not folder.is_dir():
         raise FileNotFoundError(f"'{folder}' is no folder: give one with good pictures")
     if folder == out or folder in out.parents:
@@ -170,14 +169,12 @@ def _prepare(out: Path, wish: dict, overwrite: bool) -> None:
 def _encoder_weights(arch: str, weights: str | Path | bool | None, say: Callable[[Any], Any]) -> Path | bool:
     "Weights for the encoder: what was asked for, or the best there is."
     if weights is not None:
-        return Path(weights) if weights else False
-    for o in ([mobilenet_weights] if arch == 'mobilenet_v2' else []) + [arch]:
-        try:
-            return find_weights(o)
-        except (DataError, ValueError):
-            pass
-    say(f'No weights for {arch}: the encoder starts from random numbers and needs more pictures and epochs.')
-    return False
+        return user_path(weights) if weights else False
+    try:
+        return find_weights(arch)
+    except (NotAvailableError, ValueError) as e:  # the latter: no model of torchvision
+        say(f'No weights for {arch}: the encoder starts from random numbers and needs more pictures and epochs.\n{e}')
+        return False
 
 
 def train_restorer(
@@ -202,7 +199,7 @@ def train_restorer(
 ) -> dict:  # held-out scores, failed files, seconds
     "From good photos to a restorer; killed and called again, it goes on. Raises `FileNotFoundError`, `ValueError`."
     start = time.perf_counter()
-    folder, out = Path(folder).absolute(), Path(out).absolute()
+    folder, out = user_path(folder).absolute(), user_path(out).absolute()
     stages = restorer_stages(*epochs, loss)
     fns = _photos_in(folder, out)
     steps = [Shrink(size * 3 // 4), Jpeg((10, 70))] if steps is None else list(steps)

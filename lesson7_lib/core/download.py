@@ -10,7 +10,7 @@ __all__ = ['checks', 'stand_in_weights', 'URLs', 'DataError', 'NotAvailableError
 # %% ../../nbs/core/04_download.ipynb #ac78ed0c
 import bz2
 import codecs
-import contextlib
+import errno
 import gzip
 import hashlib
 import http.client
@@ -35,7 +35,16 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
-from .files import atomic_folder, atomic_write, describe_error, leftovers, temp_beside, user_path
+from lesson7_lib.core.files import (
+    atomic_folder,
+    atomic_write,
+    describe_error,
+    file_digest,
+    locked,
+    read_blocks,
+    temp_beside,
+    user_path,
+)
 from .progress import progress
 
 # %% ../../nbs/core/04_download.ipynb #c5011f1b
@@ -95,7 +104,7 @@ class DataError(OSError):
 
 
 class NotAvailableError(DataError):
-    "Data that neither the cache nor the mirror nor the internet has."
+    "Data that no place has which can be reached: neither the cache nor the mirror nor the internet."
 
 
 class ChecksumError(DataError):
@@ -210,19 +219,6 @@ def _same_source(a, b):
 _timeout = 15  # seconds without an answer
 
 
-def _blocks(f, n=1 << 20):
-    while b := f.read(n):
-        yield b
-
-
-def _digest(fn, algo):
-    with open(fn, 'rb') as f:
-        h = hashlib.new(algo)
-        for b in _blocks(f):
-            h.update(b)
-    return h.hexdigest()
-
-
 def _compare(what, size, digest, want_size, want_digest):
     "Raise `ChecksumError` naming both sides if size or sum differ from what was promised (`None`: not promised)."
     if want_size is not None and size != want_size:
@@ -267,7 +263,7 @@ def fetch_file(
         with _source(src) as (f, n), atomic_write(dest) as out:
             h = hashlib.new(algo)
             done = 0
-            for b in progress(_blocks(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):
+            for b in progress(read_blocks(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):
                 h.update(b)
                 done += len(b)
                 out.write(b)
@@ -275,7 +271,7 @@ def fetch_file(
                 raise DataError(f"'{what}' broke off after {done} of {n} bytes. Try again")
             _compare(what, done, h.hexdigest(), size, digest)
     except _no_answer as e:
-        raise DataError(f"'{src}' cannot be reached ({getattr(e, 'reason', e)})") from e
+        raise NotAvailableError(f"'{src}' cannot be reached ({getattr(e, 'reason', e)})") from e
     return dest
 
 # %% ../../nbs/core/04_download.ipynb #7b8f999a
@@ -328,7 +324,7 @@ def _tar_members(archive):
                 _check_kind(m.name, m.isdir() or m.isfile() and not m.issparse())
                 end = m.offset_data + (0 if m.isdir() else -(-m.size // 512) * 512)
                 yield m.name, m.isdir(), m.size, tf.extractfile(m)
-        for _ in _blocks(f):
+        for _ in read_blocks(f):
             pass  # to the end, where the check sum is
     if f.used > end:
         raise EOFError('after a part that is whole there are bytes which are no archive')
@@ -338,7 +334,12 @@ def _tar_members(archive):
 # %% ../../nbs/core/04_download.ipynb #770f7c5e
 def _zip_members(archive):
     "Yield (name, is it a folder?, bytes, file to read) of each member."
-    with zipfile.ZipFile(archive) as zf:
+    with zipfile.ZipFile(archive) as zf, open(archive, 'rb') as f:
+        f.seek(-22 - len(zf.comment), os.SEEK_END)
+        end = f.read(22)
+        n = int.from_bytes(end[10:12], 'little')
+        if end[:4] != b'PK\5\6' or n not in (len(zf.infolist()), 0xFFFF):  # the latter: more than two bytes can count
+            raise EOFError('its list of members is not complete')
         for m in zf.infolist():
             if m.filename.startswith('__MACOSX/'):
                 continue
@@ -347,8 +348,8 @@ def _zip_members(archive):
                 raise ArchiveError(
                     f"'{m.filename}' in it is encrypted: unpack it with its password, and use the folder"
                 )
-            with zf.open(m) as f:
-                yield m.orig_filename, m.is_dir(), m.file_size, f
+            with zf.open(m) as content:
+                yield m.orig_filename, m.is_dir(), m.file_size, content
 
 
 def _is_zip(archive):
@@ -384,7 +385,7 @@ def safe_extract(
     except _no_room as e:
         raise ArchiveError(f"The archive '{archive.name}' is refused: a file and a folder have one name ({e})") from e
     except (*_damaged, OSError) as e:
-        if isinstance(e, OSError) and e.errno is not None:
+        if isinstance(e, OSError) and e.errno not in (None, errno.EINVAL):  # invalid: a place before the beginning
             raise  # of the disk
         raise ArchiveError(f"The archive '{archive.name}' is cut short or damaged ({e}). Fetch it again") from e
 
@@ -394,7 +395,10 @@ def _unpack(members, dest, what):
     n, total = 0, 0
     seen = set()
     for name, is_folder, size, file in progress(members, desc=f'unpack {what}'):
-        fn = dest.joinpath(*_safe_parts(name))
+        parts = _safe_parts(name)
+        if not parts and not is_folder:
+            raise ArchiveError('it holds a file without a name')
+        fn = dest.joinpath(*parts)
         folder = fn if is_folder else fn.parent
         if folder not in seen:
             folder.mkdir(parents=True, exist_ok=True)
@@ -402,7 +406,7 @@ def _unpack(members, dest, what):
         if is_folder:
             continue
         with open(fn, 'wb', buffering=0) as f:
-            done = sum(f.write(b) for b in _blocks(file))
+            done = sum(f.write(b) for b in read_blocks(file))
         if done != size:
             raise EOFError(f'{name} is cut short')
         n += 1
@@ -455,36 +459,6 @@ def set_aside(
         stacklevel=2,
     )
 
-# %% ../../nbs/core/04_download.ipynb #0eeccaa2
-@contextmanager
-def _lock(path):
-    "Only one process at a time works on the data set at `path`; leftovers of crashed ones are removed."
-    fn = path.parent / '.locks' / f'{path.name}.lock'
-    fn.parent.mkdir(parents=True, exist_ok=True)
-    with open(fn, 'a+') as f:
-        with contextlib.suppress(OSError, ImportError):
-            _flock(f)  # where a disk knows no locks, renaming still makes the result complete or absent
-        for o in leftovers(path):
-            if o.is_dir():
-                shutil.rmtree(o, ignore_errors=True)
-            else:
-                o.unlink(missing_ok=True)
-        yield
-
-
-def _flock(f):
-    if os.name != 'nt':
-        import fcntl
-
-        return fcntl.flock(f, fcntl.LOCK_EX)
-    import msvcrt
-
-    while True:
-        try:
-            return msvcrt.locking(f.fileno(), msvcrt.LK_LOCK, 1)
-        except OSError:
-            pass  # it gives up after ten seconds: ask again
-
 # %% ../../nbs/core/04_download.ipynb #ad6cdf8c
 def ensure_data(
     url: str,  # where the data come from; stored in the note
@@ -495,7 +469,7 @@ def ensure_data(
     "The data set at `path`, made unless it is complete; others wait. Raises what `make` does, or `DataError`."
     if not force and _is_there(path, url):
         return path
-    with describe_error(path), _lock(path):
+    with describe_error(path), locked(path):
         if not force and _is_there(path, url):
             return path
         _note(path).unlink(missing_ok=True)
@@ -518,10 +492,6 @@ def _is_there(path, url):
 
 # %% ../../nbs/core/04_download.ipynb #8f4a7257
 _pause = 1.0  # seconds before the second try
-
-
-class _Unreachable(DataError):
-    "A mirror that cannot be asked."
 
 
 def _not_there(e):
@@ -569,7 +539,7 @@ def _mirror_sums(mirror, tries=2):
 
 
 def _at_mirror(name):
-    "Where the mirror has the file `name`: a path or an address, or `None`. Raises `_Unreachable`."
+    "Where the mirror has the file `name`: a path or an address, or `None`. Raises `NotAvailableError`."
     mirror = _mirror()
     if mirror is None:
         return None
@@ -583,7 +553,7 @@ def _at_mirror(name):
     except (OSError, http.client.HTTPException) as e:
         if _not_there(e):
             return None
-        raise _Unreachable(f"the mirror '{mirror}' cannot be reached ({getattr(e, 'reason', e)})") from e
+        raise NotAvailableError(f"the mirror '{mirror}' cannot be reached ({getattr(e, 'reason', e)})") from e
 
 
 def mirror_has(
@@ -592,7 +562,7 @@ def mirror_has(
     "Does the mirror (`LESSON7_MIRROR`) hold the file of `url`?"
     try:
         return _at_mirror(_file_name(url)) is not None
-    except _Unreachable:
+    except NotAvailableError:
         return False
 
 # %% ../../nbs/core/04_download.ipynb #d7469430
@@ -621,18 +591,12 @@ def _from_mirror(name, tmp, known):
         if not isinstance(src, Path):
             return fetch_file(src, tmp, size, digest, algo)
         if digest:
-            _compare(src, src.stat().st_size, _digest(src, algo), size, digest)
+            _compare(src, src.stat().st_size, file_digest(src, algo), size, digest)
         return src
     except ChecksumError as e:
         if promised is not known:
             raise
         raise ChecksumError(f"{e}. If the mirror's copy is meant to differ, list it in a SHA256SUMS there") from None
-
-
-def _from_internet(url, tmp):
-    "The file at `url`, checked, at `tmp`."
-    size, md5 = checks.get(url, (None, None))
-    return fetch_file(url, tmp, size=size, digest=md5)
 
 # %% ../../nbs/core/04_download.ipynb #c532ff7a
 def _not_found(fname, path, mirror_says, internet_says, instead=''):
@@ -651,7 +615,7 @@ def _from_mirror_or_say(name, tmp, known):
     "(the file from the mirror or `None`, why the mirror did not answer or `None`)."
     try:
         return _from_mirror(name, tmp, known), None
-    except _Unreachable as e:
+    except NotAvailableError as e:
         return None, str(e)
 
 
@@ -668,10 +632,8 @@ def _obtain(url, path, tmp):
     if url.startswith('mirror:'):
         raise _not_found(_file_name(url), path, mirror_says, 'only mirrors hold it', instead)
     try:
-        return _from_internet(url, tmp)
-    except ChecksumError:
-        raise
-    except DataError as e:
+        return fetch_file(url, tmp, *checks.get(url, ()))  # its size and MD5 sum, where they are known
+    except NotAvailableError as e:
         raise _not_found(_file_name(url), path, mirror_says, e, instead) from e
 
 # %% ../../nbs/core/04_download.ipynb #d98e12b6
@@ -703,10 +665,7 @@ def install_data(
     "Put the data set of `url` at `path`, from the mirror or the internet. Raises `DataError`, which names each place."
     name = _file_name(url)
     if name.lower().endswith(_other_archives):
-        raise DataError(
-            f"'{name}' is an archive that cannot be unpacked here ({', '.join(_archives)} can): unpack it yourself, "
-            'and use the folder'
-        )
+        raise DataError(f"'{name}' is an archive that cannot be unpacked here: unpack it yourself, and use the folder")
     work = temp_beside(path)
     try:
         work.mkdir(parents=True)
@@ -752,14 +711,12 @@ def find_weights(
         return file
     if not sha:
         raise _not_found(f'weights/{fname}', path, mirror_says, "it is not one of torchvision's files", instead)
-    with describe_error(path), _lock(path):
+    with describe_error(path), locked(path):
         if path.is_file():
             return path
         try:
             return fetch_file(_weights_url + fname, path, digest=sha, algo='sha256')
-        except ChecksumError:
-            raise
-        except DataError as e:
+        except NotAvailableError as e:
             raise _not_found(f'weights/{fname}', path, mirror_says, e, instead) from e
 
 
@@ -767,7 +724,7 @@ def _weights_here(path):
     "(the file of weights in the cache at `path`, or on the mirror, or `None`; why the mirror did not answer or `None`)."
     if path.is_file():
         return path, None
-    with describe_error(path), _lock(path):
+    with describe_error(path), locked(path):
         if path.is_file():
             return path, None
         sha = _sha_in(path.name)

@@ -50,6 +50,7 @@ from .progress import progress
 from lesson7_lib.core.training_state import (
     Snapshot,
     amp_context,
+    is_training_state,
     load_checkpoint,
     load_training_state,
     opt_state,
@@ -629,7 +630,7 @@ class _Resume(Callback):
 def restore(self: _Resume) -> None:
     "Go back to the end of the last epoch that was written."
     ts, meta = load_tensors(self.file)
-    if meta.get('kind') != 'resume':
+    if not is_training_state(ts, meta):
         raise ValueError(
             f"{self.file.name} is a checkpoint of learn.save, not one to resume from: give resume= another name."
         )

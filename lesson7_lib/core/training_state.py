@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['hidden_state', 'reset_state', 'set_hidden_state', 'Snapshot', 'opt_state', 'check_opt_state', 'load_opt_state',
-           'load_checkpoint', 'training_state', 'load_training_state', 'is_emulated', 'amp_context']
+           'load_checkpoint', 'training_state', 'is_training_state', 'load_training_state', 'is_emulated',
+           'amp_context']
 
 # %% ../../nbs/core/14_training_state.ipynb #2970353a
 import copy
@@ -443,6 +444,15 @@ def _saved_hidden(model: nn.Module, saved: dict[str, Any]) -> list[tuple[nn.Modu
     return [(modules[n], k, map_tensors(lambda o: o.to(device), v)) for (n, k), v in state.items()]
 
 
+def is_training_state(
+    ts: Any,  # what a file holds
+    meta: Any,  # and its plain values
+) -> bool:  # from `training_state`?
+    "Whether this was written by `training_state`."
+    plain = meta if isinstance(meta, dict) else {}
+    return isinstance(ts, dict) and plain.get('kind') == 'resume' and isinstance(plain.get('fit'), dict)
+
+
 def _check_record(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
     "Is this the record of such a training? Raises `CheckpointError`."
     odd = [k for k, kind in _plain_parts.items() if type(meta.get(k)) is not kind]
@@ -451,6 +461,10 @@ def _check_record(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
         odd = ['epoch']
     if not odd and not all(type(n) is int and n >= 0 for n in meta['nb_batches']):
         odd = ['nb_batches']
+    if not odd and not _same_form([abs(o) if isinstance(o, float) else o for o in meta['smooth']], [0, 0.0]):
+        odd = ['smooth']
+    if not odd and type(meta.get('iteration', 0)) is not int:
+        odd = ['iteration']
     curves = _part(ts, 'rec/')
     n = 0 if odd else sum(meta['nb_batches'])
     odd += [k for k in _curves if not isinstance(curves.get(k), Tensor) or curves[k].shape != (n,)]

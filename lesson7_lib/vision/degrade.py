@@ -19,7 +19,7 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-from ..core.files import describe_error, temp_beside
+from ..core.files import describe_error, temp_beside, user_path
 from ..core.parallel import ParallelError, parallel
 from .image import resize_to
 from lesson7_lib.vision.photo import (
@@ -387,7 +387,7 @@ def crappify_folder(
     max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
 ) -> JobReport:  # what became of each file of `src`
     "Degrade all pictures of a folder, in parallel. Raises `OSError` or `ValueError` before anything is done."
-    src, dst = Path(src).absolute(), Path(dst).absolute()
+    src, dst = user_path(src).absolute(), user_path(dst).absolute()
     _check_folders(src, dst)
     with pixel_limit(max_pixels):  # a limit that is none is refused before anything is done
         pairs, res = plan_job(src, dst, overwrite, what='degraded')

@@ -18,7 +18,8 @@ import torch
 
 from ..core.architecture import register
 from ..core.checkpoint import CheckpointError, load_state, load_weights
-from ..core.download import DataError, find_weights
+from ..core.download import NotAvailableError, find_weights, stand_in_weights
+from ..core.files import user_path
 from ..core.hooks import bn_types, children, eval_mode, hook_outputs, one_param
 
 # %% ../../nbs/vision/07_encoder.ipynb #49529166
@@ -151,7 +152,7 @@ def _adapt(m, n_in):
 def _weights(name, pretrained):
     "The state dict asked for, and the name of its file."
     if pretrained is not True:
-        return load_weights(pretrained), Path(pretrained).name
+        return load_weights(user_path(pretrained)), Path(pretrained).name
     if name is None:
         raise ValueError(
             "pretrained=True means torchvision's weights, and this is none of its models: give a file, "
@@ -159,10 +160,16 @@ def _weights(name, pretrained):
         )
     try:
         path = find_weights(name)
-    except DataError as e:
-        raise type(e)(
+    except NotAvailableError as e:
+        raise NotAvailableError(
             f"{e}\nPut the file into the cache (1.), or give one that you have: pretrained='{name}.pth'"
         ) from None
+    if path.name == stand_in_weights.get(name):
+        warnings.warn(
+            f"'{path.name}' stands in for torchvision's weights of {name}, which are neither in the cache nor on the "
+            'mirror',
+            stacklevel=3,
+        )
     return load_weights(path), path.name
 
 # %% ../../nbs/vision/07_encoder.ipynb #cb4308c1
@@ -192,7 +199,7 @@ def _load_body(m, body, state, what):
         )
 
 # %% ../../nbs/vision/07_encoder.ipynb #dc6139d7
-mobilenet_weights = 'mobilenet_v2_from_int8.pth'  # file names, for `find_weights`
+mobilenet_weights = stand_in_weights['mobilenet_v2']  # file names, for `find_weights`
 resnet18_weights = 'resnet18_partial_bnfolded.pth'
 
 
@@ -474,7 +481,7 @@ def run(
     if self.copy_x:
         x = x.clone()
     if self.kind == 'chain':
-        return self._run_chain(encoder, x)
+        return self._run_links(encoder, x)
     if self.kind == 'list':
         maps = [o for o in _listed(encoder(x)) if o is not x]
         return maps[-1], [maps[i] for i in self.at]
@@ -483,7 +490,7 @@ def run(
 
 
 @patch
-def _run_chain(self: Skips, encoder, x):
+def _run_links(self: Skips, encoder, x):
     res = []
     for i, (_, link) in enumerate(chain_links(encoder, self.opened)):
         x = link(x)

@@ -7,6 +7,7 @@ __all__ = ['vgg16_bn', 'layers_before_shrinking', 'squeezenet_weights', 'feature
 
 # %% ../../nbs/vision/08_features.ipynb #e2018fab
 import contextlib
+import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -17,7 +18,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.checkpoint import load_state, load_weights
-from ..core.download import DataError, find_weights
+from ..core.download import NotAvailableError, find_weights
 from ..core.hooks import eval_mode, is_bn, one_param, requires_grad
 from .encoder import before_shrinking, create_body, in_channels, model_sizes
 
@@ -36,8 +37,8 @@ def vgg16_bn(
         return make(weights=weights if weights is not None else pretrained or None, progress=progress, **kwargs)
     try:
         fn = find_weights('vgg16_bn')
-    except DataError as e:
-        raise type(e)(f'{e}\n{_no_vgg}') from None
+    except NotAvailableError as e:
+        raise NotAvailableError(f'{e}\n{_no_vgg}') from None
     m = make(weights=None, init_weights=False, **kwargs)
     bad = [
         o for v in load_state(m, load_weights(fn), strict=False).values() for o in v if not o.startswith('classifier')
@@ -48,7 +49,8 @@ def vgg16_bn(
 
 
 _no_vgg = (
-    "Put the file into the cache (1.) or on a mirror (2.); one with the weights of `features` alone, 59 MB, will do. "
+    "Put the file into the cache (1.) or on a mirror (2.). One with the weights of `features` alone, 59 MB, will do; "
+    "a mirror has to list its sum in SHA256SUMS. "
     "Or use a smaller network: feature_net('squeezenet1_0')."
 )
 
@@ -62,13 +64,16 @@ def layers_before_shrinking(
 
 
 def squeezenet_weights() -> Path | bool:  # a file for `feature_net`; False where there is none
-    "Where SqueezeNet's weights are: torchvision's file, or one from a mirror; False (random weights) if none is found."
-    for o in ('squeezenet1_0_deepcompressed.pth', 'squeezenet1_0'):
-        try:
-            return find_weights(o)
-        except OSError:
-            pass
-    return False
+    "Where SqueezeNet's weights are, see `find_weights`; with a warning False (random weights) if no place has them."
+    try:
+        return find_weights('squeezenet1_0')
+    except NotAvailableError as e:
+        warnings.warn(
+            "SqueezeNet's weights are not available. A network made without them has RANDOM weights, and distances and "
+            f'losses in its features mean little: do not trust or compare them.\n{e}',
+            stacklevel=2,
+        )
+        return False
 
 
 def feature_net(

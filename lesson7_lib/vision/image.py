@@ -23,6 +23,7 @@ from PIL import ImageOps
 from torchvision import tv_tensors
 
 from ..core.env import defaults
+from ..core.files import user_path
 from .batch_transforms import BatchTfms, to_float
 from .transforms import height_width
 
@@ -236,7 +237,7 @@ def save(
     kind, options = save_settings(fn, **kwargs)
     im = to_pil(self)
     check_colours(kind, im.mode)
-    im.save(fn, kind, **options)
+    im.save(user_path(fn), kind, **options)
 
 
 @patch

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core.download import DataError, find_weights
+from ..core.download import NotAvailableError, find_weights
 from ..core.env import preserve_rng
 from ..core.metrics import psnr
 from .encoder import resnet18_weights
@@ -123,6 +123,14 @@ def held_out_scores(
     return restoration_scores(pred, data.norm.denorm(targ), far)
 
 # %% ../../nbs/vision/09_perceptual.ipynb #63390184
+def _weights_if_any(name):
+    "The file of `find_weights`, or `None` where no place has it: a measure without weights is left out."
+    try:
+        return find_weights(name)
+    except NotAvailableError:
+        return None
+
+
 class RestorationEvaluator:
     "PSNR, SSIM, squared error, and distances in features of SqueezeNet and of a second network, which no loss uses."
 
@@ -131,12 +139,11 @@ class RestorationEvaluator:
         squeezenet: bool | str | Path | None = None,  # of SqueezeNet; None: those there are; False: without it
         resnet18: str | Path | None = None,  # a ResNet-18's weights up to its third stage; None: those there are
     ):
-        squeezenet = squeezenet_weights() if squeezenet is None else squeezenet
+        squeezenet = _weights_if_any('squeezenet1_0') if squeezenet is None else squeezenet
         self.far = FeatureDistance(squeezenet) if squeezenet else None
         self.second = None
-        try:
-            resnet18 = find_weights(resnet18_weights) if resnet18 is None else resnet18
-        except DataError:
+        resnet18 = _weights_if_any(resnet18_weights) if resnet18 is None else resnet18
+        if not resnet18:
             return
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # about what the file lacks behind the third stage

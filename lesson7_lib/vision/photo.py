@@ -31,7 +31,7 @@ import torch
 from PIL import ImageOps
 
 from ..core.env import defaults, listify
-from ..core.files import atomic_write, file_identity, file_problem, list_files, temp_beside
+from ..core.files import atomic_write, file_identity, file_problem, list_files, temp_beside, user_path
 from lesson7_lib.vision.file_notes import (
     encode_tiff,
     exif_bytes,
@@ -173,6 +173,7 @@ def _opened(src: _Source) -> Iterator[PIL.Image.Image]:
             'a Pillow picture or an array'
         )
     if isinstance(src, (str, os.PathLike)):
+        src = user_path(src)
         if why := file_problem(src):
             raise ImageError(src, why)  # opening a named pipe would wait for its writer
         use_plugins(src)
@@ -417,7 +418,7 @@ class Photo(PIL.Image.Image):
         kind = format.upper() if format else save_settings(fp)[0]
         data, lost = encode_photo(self, kind, **params)
         if named:
-            Path(fp).write_bytes(data)
+            user_path(fp).write_bytes(data)
         else:
             fp.write(data)
         if lost:
@@ -507,6 +508,7 @@ def save_photo(
     **options: Any,  # settings of Pillow's `save`, in place of those of `save_settings`
 ) -> list[str]:  # what was in the picture's file and is not in the new one, in words
     "Write a picture, whole or not at all. Raises `ValueError` for an ending in which nothing can be written."
+    dest = user_path(dest)
     kind = save_settings(dest)[0]
     data = img if isinstance(img, bytes) else getattr(img, 'encoded', None) if kind == 'JPEG' else None
     lost = []
@@ -563,18 +565,19 @@ def too_many_pixels() -> str:  # one line
 def get_image_files(
     path: str | Path,  # folder
     recurse: bool = True,  # also the folders below
-    extensions: Collection[str] = image_extensions,  # endings that count, with the dot
+    extensions: str | Collection[str] = image_extensions,  # endings that count, '.png' or ['png', 'jpg']
     include: str | Collection[str] | None = None,  # names of the only folders to enter at the top
     exclude: str | Collection[str] | None = None,  # names of folders to leave out everywhere
     on_problem: Callable[[Path, str], Any] | None = None,  # is told what cannot be listed, and why; None: raise
 ) -> list[Path]:  # sorted
     "The picture files of a folder. Raises `FileNotFoundError`, and `PermissionError` for a locked folder inside."
-    if not os.path.isdir(path):
+    path = user_path(path)
+    if not path.is_dir():
         raise FileNotFoundError(f'no such folder: {path}')
     top = None
     if listify(include):
-        top = [o for o in listify(include) if o not in listify(exclude) and os.path.isdir(os.path.join(path, o))]
-    files = list_files(path, list(extensions), recurse, top, exclude_anywhere=exclude, on_problem=on_problem)
+        top = [o for o in listify(include) if o not in listify(exclude) and (path / o).is_dir()]
+    files = list_files(path, extensions, recurse, top, exclude_anywhere=exclude, on_problem=on_problem)
     return sorted(files, key=str)
 
 # %% ../../nbs/vision/03_photo.ipynb #5a019ed7
@@ -690,9 +693,9 @@ def plan_job(
     what: str = 'processed',  # what is done to the pictures, for the report
 ) -> tuple[list[tuple[Path, Path]], JobReport]:  # pairs (picture, new file) to be done; and what is decided already
     "What goes where in a job over pictures. Nothing is written. Raises `ValueError` where there are no pictures."
-    to = Path(to)
+    to = user_path(to)
     report = JobReport(what=what)
-    sources = [Path(o) for o in listify(paths)]
+    sources = [user_path(o) for o in listify(paths)]
     places = [pair for o in sources for pair in _places(o, to, report)]
     if not places:
         said = str(JobReport(failed=report.failed, skipped=report.skipped)).partition('\n')[2]
