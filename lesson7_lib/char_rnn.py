@@ -28,7 +28,6 @@ from .core.items import ItemLists
 from .core.learner import Learner
 from .core.metrics import accuracy
 from .core.optimizer import annealing_cos
-from .core.training_state import reset_state
 from .data import data_path, has_data, untar_data
 from .human_numbers_rnn import StatefulModel
 from .synth.numbers import number_words

@@ -30,7 +30,6 @@ from .core.hooks import eval_mode
 from .core.items import ItemLists
 from .core.learner import Learner
 from .core.metrics import accuracy
-from .core.training_state import hidden_state, reset_state, set_hidden_state
 from .data import data_path
 from .synth.numbers import number_words
 from .text.attention import CausalTransformer, RandomWindows

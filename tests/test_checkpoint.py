@@ -299,7 +299,7 @@ def text_learner(make, path):
     "A language model whose state nobody resets, on batches of random length."
     g = torch.Generator().manual_seed(0)
     names = [f'w{i}' for i in range(5)]
-    texts = [' '.join(names[i] for i in torch.randint(5, (n,), generator=g)) for n in (160, 60)]
+    texts = [' '.join(names[i] for i in torch.randint(5, (n,), generator=g)) for n in (90, 40)]
     lists = [TextList([o], min_freq=1, include_bos=False) for o in texts]
     data = ItemLists('.', *lists).label_for_lm().databunch(bs=2, bptt=8)
     assert isinstance(data, TextLMDataBunch)
