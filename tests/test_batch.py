@@ -1,6 +1,6 @@
 """Jobs over folders of pictures, as people have them: links, pipes, locked folders, odd names, narrow terminals.
 
-What needs a process of its own, or more than one job, is here; the rules of one job are cells of `vision/03_photo`.
+What needs a process of its own, or more than one job, is here; the rules of one job are cells of `vision/04_jobs`.
 """
 
 import os
@@ -18,7 +18,8 @@ from torch import nn
 from lesson7_lib.apps.restore import restore_files
 from lesson7_lib.core.files import file_identity
 from lesson7_lib.vision.degrade import Crappify, Shrink, crappify_folder
-from lesson7_lib.vision.photo import plan_job, verify_images
+from lesson7_lib.vision.jobs import plan_job
+from lesson7_lib.vision.photo import verify_images
 
 posix = pytest.mark.skipif(os.name != 'posix', reason='needs links and pipes')
 shrink = Crappify(Shrink(8))
