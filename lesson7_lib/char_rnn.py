@@ -32,7 +32,7 @@ from .data import data_path, has_data, untar_data
 from .human_numbers_rnn import StatefulModel
 from .synth.numbers import number_words
 from .text.evaluate import ResetState, dynamic_evaluation, full_pass
-from .text.generation import generate
+from .text.generation import generate, reset_state
 from .text.language import TextLearner, language_learner
 from .text.text_batches import TextLMDataBunch, batchify
 from .text.text_list import TextList, read_text

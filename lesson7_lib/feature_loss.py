@@ -34,7 +34,7 @@ from .crappify_gan import train_critic, train_gan
 from .data import data_path
 from .resnet_mnist import NormType
 from .unet import small_encoder, unet_learner
-from .vision.degrade import Crappify, Jpeg, Shrink, crappify_folder
+from .vision.degrade import Crappify, Jpeg, Shrink, crappify_folder, original_of
 from .vision.encoder import create_body, is_folded, mobilenet_weights, unfold_bn
 from .vision.features import FeatureMaps, feature_net, layers_before_shrinking, squeezenet_weights
 from .vision.image import imagenet_stats
@@ -60,7 +60,7 @@ def photo_data(
     "The lecture's pairs for super-resolution: both at `size`, moved and lit in the same way, both normalised."
     hr, lr = user_path(hr), user_path(lr)
     src = ImageImageList.from_folder(lr).split_by_rand_pct(valid, seed=seed)
-    pairs = src.label_from_func(lambda x: hr / x.relative_to(lr))
+    pairs = src.label_from_func(lambda x: original_of(x, hr, lr))
     tfms = get_transforms(max_zoom=2.0) if tfms is None else tfms
     data = pairs.transform(tfms, size=size, tfm_y=True).databunch(bs=bs, **kwargs).normalize(imagenet_stats, do_y=True)
     data.c = 3

@@ -34,7 +34,7 @@ from .data import data_path
 from .synth.numbers import number_words
 from .text.attention import CausalTransformer, RandomWindows
 from .text.evaluate import ResetState
-from .text.generation import generate
+from .text.generation import generate, hidden_state, reset_state, set_hidden_state
 from .text.language import TextLearner, language_learner, pool_steps, text_classifier_learner
 from .text.recurrent import StatefulModel, encode_long
 from .text.text_batches import TextClasDataBunch, TextLMDataBunch, batchify

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from ..core.env import printable
 from lesson7_lib.vision.degrade import (
     AddNoise,
     BlackBoxes,
@@ -61,6 +62,7 @@ def parse_degradation(
     return degradation_names[name](_number(lo) if hi is None else (_number(lo), _number(hi)))
 
 # %% ../../nbs/apps/00_degrade.ipynb #426b8820
+@printable()
 def crappify_main(
     args: Sequence[str] | None = None,  # arguments; None: those of the command line
 ) -> int:  # exit status: 0 all done, 1 some files failed, 2 nothing was done
@@ -80,11 +82,12 @@ def crappify_main(
     )
     p.add_argument('--seed', type=int, default=42, help='another seed, other random numbers')
     p.add_argument('--workers', type=int, help='number of processes; default: one for each processor')
+    p.add_argument('--max-pixels', type=int, help='pixels of the largest picture that is opened (178956970)')
     p.add_argument('--overwrite', action='store_true', help='make again what is there already')
     a = p.parse_args(args)
     try:
         steps = [parse_degradation(o) for o in a.steps] if a.steps else lecture_crappify.steps
-        report = crappify_folder(a.src, a.dst, Crappify(*steps, seed=a.seed), a.workers, a.overwrite)
+        report = crappify_folder(a.src, a.dst, Crappify(*steps, seed=a.seed), a.workers, a.overwrite, a.max_pixels)
     except (OSError, ValueError) as e:
         print(f'lesson7_crappify: {e}', file=sys.stderr)
         return 2

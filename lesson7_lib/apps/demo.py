@@ -530,9 +530,9 @@ def pet_table(
     "How near each step comes to the picture as it was."
     from lesson7_lib.core.table import Table
 
-    head = ['step', 'PSNR, dB'] + ['features'] * res['looked']
+    head = ['step', 'PSNR, dB'] + ['features'] * res['has_feature_scores']
     rows = [
-        [_steps[k], f'{v:.2f}'] + [f"{res['seen'][k]:.3f}" for _ in range(res['looked'])]
+        [_steps[k], f'{v:.2f}'] + [f"{res['feature_scores'][k]:.3f}" for _ in range(res['has_feature_scores'])]
         for k, v in res['psnr'].items()
     ]
     return Table(head, rows)
@@ -542,9 +542,9 @@ _pet_note = dict(
     built_in='Synthetic data. The library drew these pets itself; fur and eyes are simpler than those of animals. '
     'The network was trained on nothing else.',
     real="Real data. The pets are photos of Oxford's set; the encoder was trained on ImageNet.",
-    looked=' The features are those of a SqueezeNet trained on ImageNet.',
-    blind=' The features are those of a SqueezeNet with random weights, as the trained ones are not on this machine: '
-    'edges and textures only.',
+    features=' The features are those of a SqueezeNet trained on ImageNet.',
+    random_features=' The features are those of a SqueezeNet with random weights, as the trained ones are not on this '
+    'machine: edges and textures only.',
 )
 _pets_idea = (
     'a light network and the feature loss of lesson 04 restore pets that look like old prints, against a median filter'
@@ -564,7 +564,7 @@ def pets_stage(
     job.say('', table, '')
     for k in ('before', 'median', 'pixels', 'features'):
         params = res['params'] if k in ('pixels', 'features') else None
-        facts = dict(params=params, seconds=res['seconds'], unit='dB', features=res['seen'].get(k))
+        facts = dict(params=params, seconds=res['seconds'], unit='dB', features=res['feature_scores'].get(k))
         data = 'Oxford pets' if job.full else 'built-in pets'
         save_score(job, '04', 'psnr', res['psnr'][k], k, data, not job.full, **facts)
     facts = [
@@ -588,7 +588,8 @@ def pets_stage(
     ]
     return dict(
         facts=facts,
-        note=_pet_note['real' if job.full else 'built_in'] + _pet_note['looked' if res['looked'] else 'blind'],
+        note=_pet_note['real' if job.full else 'built_in']
+        + _pet_note['features' if res['has_feature_scores'] else 'random_features'],
         sections=sections,
     )
 

@@ -12,6 +12,7 @@ import sys
 import torch
 
 from .. import char_rnn, crappify_gan, feature_loss, human_numbers_rnn, resnet_mnist, unet, wgan
+from ..core.env import printable
 from ..core.experiment import find_experiments, run_experiment
 from ..core.results import load_result, save_result
 from ..core.table import Table, show_value
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
+@printable()
 def main(
     args: list[str] | None = None,  # words of the command line; None: those of this process
 ) -> int:  # 0: done; 2: not done, and the reason was printed

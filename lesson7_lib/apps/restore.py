@@ -8,7 +8,6 @@ __all__ = ['Span', 'spans', 'TileNet', 'Restorer', 'restore', 'restore_files']
 # %% ../../nbs/apps/01_restore.ipynb #63d2a1c9
 import argparse
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,17 +20,16 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..core.env import listify, preserve_rng
+from ..core.env import preserve_rng, printable
 from ..core.hooks import eval_mode
 from ..core.learner import Learner, load_learner
 from ..core.progress import progress
 from ..vision.image_data import Normalizer
+from ..vision.jobs import JobReport, failure_reason, plan_job
 from lesson7_lib.vision.photo import (
-    ImageError,
-    JobReport,
     from_pixels,
-    get_image_files,
     open_photo,
+    pixel_limit,
     save_photo,
     to_pixels,
 )
@@ -351,55 +349,27 @@ def restore(
     return Restorer(model_or_learner, tile, overlap, bs, **kwargs)(img)
 
 # %% ../../nbs/apps/01_restore.ipynb #e084e292
-def _jobs(paths: Iterable[str | Path], to: Path) -> Iterator[tuple[Path, Path]]:
-    "Pairs (image, new file) for files and folders."
-    for p in map(Path, paths):
-        inside = p.absolute() in to.absolute().parents
-        if p.is_dir():
-            yield from (
-                (o, to / o.relative_to(p))
-                for o in get_image_files(p)
-                if not (inside and to.absolute() in o.absolute().parents)
-            )
-        else:
-            yield p, to / p.name
-
-
 def restore_files(
     paths: str | Path | Iterable[str | Path],  # a file or folder, or several; folders inside folders count
     model_or_learner: nn.Module | Learner,  # as for `restore`
     to: str | Path,  # folder for the new images: the same names, and the same places below a folder
     overwrite: bool = False,  # make anew what is there already?
-    **kwargs: Any,  # `tile`, `overlap`, `bs`, `stats`, `colour`, `enlarge`, as for `Restorer`
-) -> JobReport:  # what was made, what was there, what failed and why
+    max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
+    **kwargs: Any,  # `tile`, `overlap`, `bs`, `stats`, `colour`, `enlarge`, `white`, as for `Restorer`
+) -> JobReport:  # what was made, what was there, what failed and why, what was left out
     "Restore many images; one that fails is noted, and the rest go on. Raises `ValueError` where there are none."
-    to, res = Path(to), JobReport(what='restored')
     run = Restorer(model_or_learner, **kwargs)
-    taken = {}  # new file → the image it comes from
-    jobs = list(_jobs(listify(paths), to))
-    if not jobs:
-        raise ValueError(
-            f"there are no images in {', '.join(map(str, listify(paths)))}: check the path, or the names' endings"
-        )
-    for src, dst in progress(jobs, desc='restore'):
-        try:
-            if (real := os.path.realpath(dst)) in taken:
-                raise ValueError(f'its new name is that of {taken[real]}: restore it into another folder')
-            taken[real] = src
-            if real == os.path.realpath(src) and src.exists():
-                raise ValueError('the new image would be written over it: give another folder')
-            if not overwrite and dst.exists():
-                res.kept.append(dst)
-                continue
-            save_photo(run(src), dst)
-            res.done.append(dst)
-        except ImageError as e:
-            res.failed.append((src, e.reason))
-        except Exception as e:
-            res.failed.append((src, str(e) if isinstance(e, ValueError) else f'{type(e).__name__}: {e}'))
-    return res
+    with pixel_limit(max_pixels):
+        jobs, report = plan_job(paths, to, overwrite, what='restored')
+        for src, dst in progress(jobs, desc='restore'):
+            try:
+                report.add(src, dst, save_photo(run(src), dst))
+            except Exception as e:
+                report.failed.append((src, failure_reason(e)))
+    return report
 
 # %% ../../nbs/apps/01_restore.ipynb #804be4ea
+@printable()
 def restore_main(
     args: list[str] | None = None,  # the words; None: those of the command line
 ) -> int:  # 0: all well; 1: some files failed; 2: nothing was done
@@ -414,6 +384,8 @@ def restore_main(
     p.add_argument('--enlarge', type=float, default=1, help='enlarge the images so many times first')
     p.add_argument('--colour', action='store_true', default=None, help='colours for grey images')
     p.add_argument('--device', help="where to compute, such as 'cpu' or 'cuda'")
+    p.add_argument('--white', type=float, help='number that means white in pictures of floats or whole numbers (65535)')
+    p.add_argument('--max-pixels', type=int, help='pixels of the largest picture that is opened (178956970)')
     p.add_argument('--overwrite', action='store_true', help='make anew what is there already')
     a = p.parse_args(args)
     try:
@@ -422,6 +394,8 @@ def restore_main(
             load_learner(a.model, device=a.device),
             a.out,
             a.overwrite,
+            a.max_pixels,
+            white=a.white,
             tile=a.tile,
             overlap=a.overlap,
             bs=a.bs,

@@ -10,6 +10,7 @@ __all__ = ['SampleSheets', 'restorer_stages', 'fit_stages', 'train_restorer', 'h
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -25,7 +26,7 @@ from torch import nn
 from .degrade import parse_degradation
 from ..core.callback import Callback
 from ..core.download import NotAvailableError, URLs, find_weights
-from ..core.env import preserve_rng, set_seed
+from ..core.env import preserve_rng, printable, set_seed
 from ..core.experiment import Stage
 from ..core.files import atomic_write, user_path
 from ..core.hooks import num_params
@@ -36,12 +37,13 @@ from ..feature_loss import LossMetrics, light_learner, photo_data, restoration_l
 from ..unet import small_encoder
 from ..vision.degrade import AddNoise, Crappify, Dust, Jpeg, Scratches, Shrink, crappify_folder
 from ..vision.image import to_pil
+from ..vision.jobs import plan_job
 from ..vision.perceptual import RestorationEvaluator
-from ..vision.photo import get_image_files
+from ..vision.photo import pixel_limit
 from ..vision.transforms import flip_lr
 
 if TYPE_CHECKING:
-    from lesson7_lib.vision.photo import JobReport
+    from lesson7_lib.vision.jobs import JobReport
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #8f03229d
 class SampleSheets(Callback):
@@ -114,16 +116,18 @@ def fit_stages(
     return learn
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #564d8bc6
-def _photos_in(folder: str | Path, out: Path) -> list[Path]:
+def _photos_in(folder: Path, out: Path) -> list[Path]:
     "The images of `folder`. Raises `FileNotFoundError`, `ValueError` where training cannot begin."
     folder, out = user_path(folder).absolute(), user_path(out).absolute()
     if not folder.is_dir():
         raise FileNotFoundError(f"'{folder}' is no folder: give one with good pictures")
-    if folder == out or folder in out.parents:
+    real, real_out = [Path(os.path.realpath(o)) for o in (folder, out)]
+    if real_out.is_relative_to(real):
         raise ValueError(f"'{out}' lies in the folder of the good pictures: give a place outside it")
-    fns = get_image_files(folder)
-    if not fns:
-        raise ValueError(f"there are no pictures in '{folder}': check the path, or the names' endings")
+    if real.is_relative_to(real_out):
+        raise ValueError(f"the folder of the good pictures lies in '{out}': give a place outside it")
+    jobs, _ = plan_job(folder, out / 'crappy', overwrite=True)
+    fns = [src for src, _ in jobs]
     if len(fns) < 10:
         raise ValueError(_too_few(len(fns)))
     return fns
@@ -166,6 +170,12 @@ def _prepare(out: Path, wish: dict, overwrite: bool) -> None:
             json.dump(wish, f, indent=1)
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #5055a362
+def _names_digest(names: Sequence[str]) -> str:
+    "A short text that differs for other names. A name need not be valid text: on some disks it is any row of bytes."
+    data = '/'.join(names).encode('utf-8', 'surrogatepass')
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
 def _encoder_weights(arch: str, weights: str | Path | bool | None, say: Callable[[Any], Any]) -> Path | bool:
     "Weights for the encoder: what was asked for, or the best there is."
     if weights is not None:
@@ -177,6 +187,7 @@ def _encoder_weights(arch: str, weights: str | Path | bool | None, say: Callable
         return False
 
 
+@printable()
 def train_restorer(
     folder: str | Path,  # with good photos; folders inside count
     out: str | Path,  # folder for the restorer, its samples and checkpoints
@@ -194,19 +205,19 @@ def train_restorer(
     device: str | torch.device | None = None,  # where to compute; None: the default
     overwrite: bool = False,  # begin anew where there is a restorer or another training
     workers: int | None = None,  # processes for degrading; None: as many as there are processors
+    max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
     silent: bool = False,  # no table while it trains
     say: Callable[[Any], Any] = print,  # where progress is told
-) -> dict:  # held-out scores, failed files, seconds
+) -> dict:  # held-out scores, failed files, number of files left out by ending, seconds
     "From good photos to a restorer; killed and called again, it goes on. Raises `FileNotFoundError`, `ValueError`."
     start = time.perf_counter()
     folder, out = user_path(folder).absolute(), user_path(out).absolute()
     stages = restorer_stages(*epochs, loss)
     fns = _photos_in(folder, out)
     steps = [Shrink(size * 3 // 4), Jpeg((10, 70))] if steps is None else list(steps)
-    names = '/'.join(str(o.relative_to(folder)) for o in fns).encode()
     wish = dict(
         pictures=len(fns),
-        names=hashlib.blake2b(names, digest_size=8).hexdigest(),
+        names=_names_digest([str(o.relative_to(folder)) for o in fns]),
         steps=repr(steps),
         size=size,
         bs=bs,
@@ -216,9 +227,10 @@ def train_restorer(
         loss=loss,
         valid=valid,
         seed=seed,
+        max_pixels=max_pixels,
     )
     _prepare(out, wish, overwrite)
-    report = crappify_folder(folder, out / 'crappy', Crappify(*steps, seed=seed), workers)
+    report = crappify_folder(folder, out / 'crappy', Crappify(*steps, seed=seed), workers, max_pixels=max_pixels)
     say(report)
     n = len(report.done) + len(report.kept)
     if n < 10:
@@ -230,10 +242,11 @@ def train_restorer(
         batch = min(bs, n - max(1, int(valid * n)))
         return photo_data(folder, out / 'crappy', size, batch, valid, seed, path=out, device=device)
 
-    learn = _fresh_restorer(make_data, arch, weights, seed, say)
-    learn.silent = silent
-    fit_stages(learn, stages, seed, m_feat, resume=True, sheets=out / 'samples')
-    return _finish(learn, out, report, start, say)
+    with pixel_limit(max_pixels):
+        learn = _fresh_restorer(make_data, arch, weights, seed, say)
+        learn.silent = silent
+        fit_stages(learn, stages, seed, m_feat, resume=True, sheets=out / 'samples')
+        return _finish(learn, out, report, start, say)
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #4684438f
 def _fresh_restorer(
@@ -259,6 +272,7 @@ def _finish(learn: Learner, out: Path, report: 'JobReport', start: float, say: C
         psnr_before=before,
         psnr_after=after,
         failed=[[str(p), why] for p, why in report.failed],
+        skipped=report.skipped_by_ending,
         seconds=time.perf_counter() - start,
     )
     with atomic_write(out / 'report.json', 'w') as f:
@@ -281,6 +295,7 @@ def held_out_psnr(
     return tuple(float(psnr(norm.denorm(o).clamp(0, 1), norm.denorm(targ))) for o in (x, pred))
 
 # %% ../../nbs/apps/02_train_restorer.ipynb #265b519b
+@printable()
 def train_restorer_main(
     args: list[str] | None = None,  # the words; None: those of the command line
 ) -> int:  # 0: done; 1: done, but some images could not be used; 2: not done
@@ -316,6 +331,7 @@ def train_restorer_main(
     p.add_argument('--seed', type=int, default=42, help='another seed, other random numbers')
     p.add_argument('--device', help="where to compute, such as 'cpu' or 'cuda'")
     p.add_argument('--workers', type=int, help='processes for degrading')
+    p.add_argument('--max-pixels', type=int, help='pixels of the largest picture that is opened (178956970)')
     p.add_argument('--overwrite', action='store_true', help='begin anew where there is a restorer or another training')
     kw = vars(p.parse_args(args))
     try:
@@ -344,7 +360,7 @@ def fit_pets(
     silent: bool = True,  # no tables while it trains
 ) -> (
     dict
-):  # `pictures` (rows: before, pixels, features, good), `psnr` and `seen` (by row and 'median'), learn, seconds, …
+):  # pictures by row (before, pixels, features, good), psnr and feature_scores by row and for 'median', learn, …
     "A small restorer of pets that look like old prints, for the demo: trained, measured, shown on held-out images."
     start = time.perf_counter()
     path = untar_data(URLs.PETS if full else 'synth://pets?n=8&size=[96,96]')
@@ -367,9 +383,9 @@ def fit_pets(
     return dict(
         pictures={k: data.norm.denorm(v[:n]).clamp(0, 1) for k, v in shown.items()},
         psnr={k: o['psnr'] for k, o in scores.items()},
-        seen={k: o.get('features') for k, o in scores.items()},
+        feature_scores={k: o.get('features') for k, o in scores.items()},
         learn=learn,
-        looked=evaluator.far is not None,
+        has_feature_scores=evaluator.far is not None,
         held_out=len(ys),
         size=size,
         params=num_params(learn.model),

@@ -196,7 +196,7 @@ def ls(
 # %% ../../nbs/core/00_env.ipynb #0294229f
 @contextmanager
 def printable() -> Iterator[None]:
-    "Context manager and decorator: printed characters that the terminal lacks become escapes such as `\\xfc`, no error."
+    "Context manager, decorator: printed characters that the terminal lacks become escapes such as `\\xfc`, no error."
     streams = [o for o in (sys.stdout, sys.stderr) if hasattr(o, 'reconfigure')]
     before = [o.errors for o in streams]
     for o in streams:

@@ -333,7 +333,7 @@ def endings(
 ) -> tuple[str, ...]:  # in lower case, each with its dot, in order
     "Endings of file names in one form. Raises `ValueError` where there are none, or one is a pattern."
     given = [str(o).strip().lower() for o in listify(extensions)]
-    bad = [o for o in given if not o.strip('.') or re.search(r'[*?,;/\s]', o)]
+    bad = [o for o in given if not o.strip('.') or re.search(r'[^\w.~+-]', o)]
     if bad or not given:
         raise ValueError(
             f"extensions={extensions!r}: expected the ending of a file name or a list of them, such as '.png' or "

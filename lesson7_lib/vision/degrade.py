@@ -22,16 +22,8 @@ from PIL import ImageDraw, ImageFilter, ImageFont
 from ..core.files import describe_error, temp_beside, user_path
 from ..core.parallel import ParallelError, parallel
 from .image import resize_to
-from lesson7_lib.vision.photo import (
-    ImageError,
-    JobReport,
-    open_rgb,
-    photo_name,
-    pixel_limit,
-    plan_job,
-    save_photo,
-    to_mode,
-)
+from .jobs import JobReport, failure_reason, plan_job
+from .photo import open_rgb, photo_name, pixel_limit, save_photo, to_mode
 
 # %% ../../nbs/vision/10_degrade.ipynb #241cef2b
 def draw_value(
@@ -339,10 +331,8 @@ class _Job:
                 dest.parent.mkdir(parents=True, exist_ok=True)
             self.made.add(dest.parent)
             save_photo(img, dest, metadata=False, durable=False)
-        except ImageError as e:
-            return e.reason
         except Exception as e:
-            return f'{type(e).__name__}: {e}'
+            return failure_reason(e)
 
 # %% ../../nbs/vision/10_degrade.ipynb #ac5fe35d
 def _check_folders(src: Path, dst: Path) -> None:
@@ -403,7 +393,9 @@ def crappify_folder(
         res.failed += [(f, w) for f, w in zip(todo, why, strict=True) if w]
         break
     bad = {f for f, _ in res.failed}
-    res.done = [place for fn, place in pairs if fn not in bad]
+    for fn, new in pairs:
+        if fn not in bad:
+            res.add(fn, new)
     return res
 
 

@@ -124,8 +124,8 @@ def _letters(value: Any) -> Any:
     return value.encode('latin-1', 'replace') if isinstance(value, str) and not value.isascii() else value
 
 
-def exif_bytes(exif: PIL.Image.Exif, skip: Collection[int] = (), size: tuple[int, int] | None = None) -> bytes:
-    "EXIF data as bytes, without the tags `skip`, and with another size of the picture; b'' where nothing is left."
+def _exif_copy(exif: PIL.Image.Exif, skip: Collection[int] = (), size: tuple[int, int] | None = None) -> PIL.Image.Exif:
+    "EXIF data without the tags `skip`, and with another size of the picture."
     res = PIL.Image.Exif()
     for k, v in exif.items():
         if k not in skip and k not in _exif_folders:
@@ -138,15 +138,31 @@ def exif_bytes(exif: PIL.Image.Exif, skip: Collection[int] = (), size: tuple[int
             sub[40962], sub[40963] = size
         if sub:
             res[k] = sub
+    return res
+
+
+def exif_bytes(
+    exif: PIL.Image.Exif,  # EXIF data as Pillow reads them
+    skip: Collection[int] = (),  # tags to leave out
+    size: tuple[int, int] | None = None,  # (width, height) to write, where the data hold a size; None: as it is
+) -> bytes:  # b'' where nothing is left
+    "EXIF data as bytes for a file."
+    res = _exif_copy(exif, skip, size)
     return res.tobytes() if len(res) else b''
 
 
-def picture_exif(im: PIL.Image.Image, orientation: bool = True) -> bytes:
+def picture_exif(
+    im: PIL.Image.Image,  # picture, with EXIF data or without
+    orientation: bool = True,  # also how the camera was held?
+) -> bytes:  # b'' where there are none
     "EXIF data of `im`, without the tags that describe how a TIFF file stores its pixels."
     return exif_bytes(im.getexif(), _storage_tags if orientation else {0x0112, *_storage_tags})
 
 
-def set_exif(im: PIL.Image.Image, exif: bytes) -> None:
+def set_exif(
+    im: PIL.Image.Image,  # picture
+    exif: bytes,  # its EXIF data; b'' for none
+) -> None:
     "Put EXIF data into `info`; where there are none, no entry."
     im.info.pop('exif', None)
     if exif:
@@ -178,8 +194,11 @@ _jpegs = ('JPEG', 'MPO')
 _longest = {'exif': 65533, 'xmp': 65504, 'comment': 65533}  # bytes, in a JPEG file
 
 
-def note_options(im: PIL.Image.Image, kind: str) -> tuple[dict[str, Any], list[str]]:
-    "Settings with which `save` writes the metadata of `im`; and what is lost, in words."
+def note_options(
+    im: PIL.Image.Image,  # picture
+    kind: str,  # Pillow's name of the format it will be written in, such as 'JPEG'
+) -> tuple[dict[str, Any], list[str]]:  # settings of `save`; and what is lost, in words
+    "Settings with which `save` writes the metadata of a picture."
     notes = read_notes(im)
     same = kind == notes.format or kind in _jpegs and notes.format in _jpegs
     res = dict(notes.options) if same else {}
@@ -194,6 +213,10 @@ def note_options(im: PIL.Image.Image, kind: str) -> tuple[dict[str, Any], list[s
             lost.append(f'{_note_names[k]}, which is too long for a JPEG file')
         else:
             res[k] = v
+    if kind == 'AVIF' and 'exif' in res:  # Pillow takes the orientation out, and from bytes it would lose letters
+        exif = PIL.Image.Exif()
+        exif.load(res['exif'])
+        res['exif'] = _exif_copy(exif)
     if kind == 'PNG':
         res['pnginfo'] = _png_info(notes, res.pop('xmp', None))
     elif notes.text or notes.chunks:
@@ -228,7 +251,12 @@ tiff_modes = {
 }
 
 
-def encode_tiff(im: PIL.Image.Image, exif: Any = b'', xmp: Any = b'', **options: Any) -> bytes:
+def encode_tiff(
+    im: PIL.Image.Image,  # picture
+    exif: bytes | PIL.Image.Exif | None = None,  # EXIF data
+    xmp: bytes | str | None = None,  # XMP
+    **options: Any,  # settings of Pillow's `save`, such as `compression`
+) -> bytes:  # the file
     "A TIFF file with compressed pixels and all tags."
     out = io.BytesIO()
     plain = im.copy() if im.format == 'TIFF' else im  # Pillow would copy tags of the old file by itself

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['white_of', 'save_options', 'imagenet_stats', 'cifar_stats', 'mnist_stats', 'to_tensor', 'ModeError', 'find_white',
-           'unit_floats', 'Image', 'show_image', 'to_pil', 'format_settings', 'save_settings', 'check_colours', 'Mask',
-           'plot_multi', 'show_images', 'resize_to']
+           'unit_floats', 'Image', 'show_image', 'to_pil', 'array_picture', 'with_channels', 'to_bytes',
+           'format_settings', 'save_settings', 'check_colours', 'photo_name', 'Mask', 'plot_multi', 'show_images',
+           'resize_to']
 
 # %% ../../nbs/vision/02_image.ipynb #32db870c
 import io
@@ -87,7 +88,7 @@ def find_white(
 def unit_floats(
     x: torch.Tensor,  # numbers of a picture
 ) -> torch.Tensor:  # floats; bytes and 16 bits are now 0..1
-    "The numbers of a picture as floats. Raises `ModeError` for whole numbers of a type that does not say what is white."
+    "The numbers of a picture as floats. Raises `ModeError` for whole numbers that do not say what is white."
     if x.is_floating_point() or x.dtype in (torch.uint8, torch.bool):
         return to_float(x)
     return x.float().div_(find_white(x.cpu().numpy()))
@@ -182,6 +183,41 @@ def to_pil(
     x = x.permute(1, 2, 0).numpy()
     return PIL.Image.fromarray(x[..., 0] if x.shape[2] == 1 else x)
 
+# %% ../../nbs/vision/02_image.ipynb #99731ec2
+def array_picture(
+    px: np.ndarray,  # (h, w) or (h, w, c) with 1 to 4 channels: bytes, 16 bits, or floats 0..1
+    white: float | None = None,  # the number that means white, where the type of the numbers does not say it
+) -> PIL.Image.Image:  # one channel keeps its depth; several have 8 bits, since Pillow holds no others
+    "An array as a Pillow picture. Raises `ModeError`, `ValueError`."
+    px = with_channels(px)
+    top = find_white(px, white)
+    px = px[..., 0] if px.shape[2] == 1 else px
+    if px.ndim == 2 and px.dtype == np.uint16 and top == 65535:
+        return PIL.Image.fromarray(px)
+    if px.ndim == 2 and px.dtype.kind == 'f' and top == 1:
+        return PIL.Image.fromarray(px.astype(np.float32))
+    return PIL.Image.fromarray(np.ascontiguousarray(to_bytes(px, top)))
+
+
+def with_channels(
+    px: np.ndarray,  # (h, w) or (h, w, c)
+) -> np.ndarray:  # (h, w, c)
+    "An array (h, w, c). Raises `ValueError` where it holds no picture."
+    px = px if px.ndim > 2 else px[..., None]
+    if px.ndim != 3 or not 1 <= px.shape[2] <= 4 or 0 in px.shape:
+        raise ValueError(
+            f'a picture has 1 to 4 channels and at least one pixel, this is (height, width, channels) = {px.shape}'
+        )
+    return px
+
+
+def to_bytes(
+    px: np.ndarray,  # numbers of a picture
+    top: float,  # the one that means white
+) -> np.ndarray:  # uint8
+    "Numbers of which `top` means white, as bytes."
+    return px if px.dtype == np.uint8 else np.clip(np.rint(px.astype(np.float64) * 255 / top), 0, 255).astype(np.uint8)
+
 # %% ../../nbs/vision/02_image.ipynb #fee8e3b2
 save_options: dict[str, dict[str, Any]] = {
     'JPEG': {'quality': 95, 'subsampling': 0},
@@ -225,6 +261,13 @@ def check_colours(
             f'a GIF file holds 256 colours, the picture has more (mode {mode}): give a name that ends in .png, '
             "or choose the colours yourself with Pillow's `quantize`"
         )
+
+
+def photo_name(
+    name: str | Path,  # of a picture file
+) -> Path:  # the same; for a GIF file with .png at its end
+    "The name for a processed copy of a picture file: a GIF file could not hold its colours."
+    return Path(f'{name}.png') if Path(name).suffix.lower() == '.gif' else Path(name)
 
 
 @patch

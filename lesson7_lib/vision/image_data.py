@@ -63,7 +63,8 @@ class ImageList(ItemList):
         i: int,  # index
     ) -> Image:  # the picture at its full size
         "Decode one picture. Raises `ImageError`."
-        return Image(decode_image(self.fname(i), self.convert_mode))
+        x = decode_image(self.fname(i), self.convert_mode)
+        return Image(x if x.dtype == torch.uint8 else x.float())  # modes I and F: the numbers of the file
 
     def fname(
         self,

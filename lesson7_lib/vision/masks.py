@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+import io
 import math
 import os
 import warnings
@@ -455,6 +456,8 @@ def predict_item(
     **kwargs: Any,  # settings; there are none
 ) -> tuple[ImageSegment, Tensor, Tensor]:  # the mask, its class numbers, and the probabilities as the network gave them
     "The mask of one picture, at the size of the picture. Warns where it is that of a part."
+    if hasattr(item, 'read'):
+        item = io.BytesIO(item.read())  # an open file, which is read twice here
     mask, numbers, probs = DataBunch.predict_item(self, learn, item, *args, **kwargs)
     hw, mask_hw = tuple(self.x_list.new([]).one(item).shape[-2:]), tuple(mask.shape[-2:])
     if hw == mask_hw:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['image_extensions', 'read_errors', 'image_modes', 'use_plugins', 'how_to_convert', 'source_name', 'is_empty',
-           'ImageError', 'image_problem', 'array_picture', 'to_8bit', 'picture_white', 'to_mode', 'shown_size',
-           'decode_image', 'open_image', 'open_rgb', 'open_photo', 'Pixels', 'to_pixels', 'Photo', 'as_photo',
-           'from_pixels', 'encode_photo', 'save_photo', 'photo_name', 'pixel_limit', 'too_many_pixels',
-           'get_image_files', 'verify_images', 'JobReport', 'plan_job']
+           'ImageError', 'image_problem', 'to_8bit', 'picture_white', 'to_mode', 'shown_size', 'decode_image',
+           'open_image', 'open_rgb', 'open_photo', 'Pixels', 'to_pixels', 'Photo', 'as_photo', 'from_pixels',
+           'encode_photo', 'save_photo', 'pixel_limit', 'too_many_pixels', 'get_image_files', 'verify_images',
+           'other_files']
 
 # %% ../../nbs/vision/03_photo.ipynb #f6a38f2c
 import importlib
@@ -17,11 +17,10 @@ import os
 import struct
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -31,7 +30,7 @@ import torch
 from PIL import ImageOps
 
 from ..core.env import defaults, listify
-from ..core.files import atomic_write, file_identity, file_problem, list_files, temp_beside, user_path
+from ..core.files import atomic_write, file_problem, list_files, temp_beside, user_path
 from lesson7_lib.vision.file_notes import (
     encode_tiff,
     exif_bytes,
@@ -41,7 +40,17 @@ from lesson7_lib.vision.file_notes import (
     set_exif,
     tiff_modes,
 )
-from .image import Image, ModeError, check_colours, find_white, format_settings, save_settings
+from lesson7_lib.vision.image import (
+    Image,
+    ModeError,
+    array_picture,
+    check_colours,
+    find_white,
+    format_settings,
+    save_settings,
+    to_bytes,
+    with_channels,
+)
 
 # %% ../../nbs/vision/03_photo.ipynb #f384b1cc
 _heif_extensions = ('.heic', '.heif', '.hif')
@@ -186,36 +195,6 @@ def _opened(src: _Source) -> Iterator[PIL.Image.Image]:
     except read_errors as e:
         raise ImageError(src, image_problem(e, src)) from e
 
-
-def array_picture(
-    px: np.ndarray,  # (h, w) or (h, w, c) with 1 to 4 channels: bytes, 16 bits, or floats 0..1
-    white: float | None = None,  # the number that means white, where the type of the numbers does not say it
-) -> PIL.Image.Image:  # one channel keeps its depth; several have 8 bits, since Pillow holds no others
-    "An array as a Pillow picture. Raises `ModeError`, `ValueError`."
-    px = _with_channels(px)
-    top = find_white(px, white)
-    px = px[..., 0] if px.shape[2] == 1 else px
-    if px.ndim == 2 and px.dtype == np.uint16 and top == 65535:
-        return PIL.Image.fromarray(px)
-    if px.ndim == 2 and px.dtype.kind == 'f' and top == 1:
-        return PIL.Image.fromarray(px.astype(np.float32))
-    return PIL.Image.fromarray(np.ascontiguousarray(_to_bytes(px, top)))
-
-
-def _with_channels(px: np.ndarray) -> np.ndarray:
-    "An array (h, w, c). Raises `ValueError` where it holds no picture."
-    px = px if px.ndim > 2 else px[..., None]
-    if px.ndim != 3 or not 1 <= px.shape[2] <= 4 or 0 in px.shape:
-        raise ValueError(
-            f'a picture has 1 to 4 channels and at least one pixel, this is (height, width, channels) = {px.shape}'
-        )
-    return px
-
-
-def _to_bytes(px: np.ndarray, top: float) -> np.ndarray:
-    "Numbers of which `top` means white, as bytes."
-    return px if px.dtype == np.uint8 else np.clip(np.rint(px.astype(np.float64) * 255 / top), 0, 255).astype(np.uint8)
-
 # %% ../../nbs/vision/03_photo.ipynb #ae1246e2
 def to_8bit(
     im: PIL.Image.Image,  # picture of mode I, I;16… or F
@@ -224,7 +203,7 @@ def to_8bit(
     "Grey of 16 bits or floats as grey of 8 bits. Raises `ModeError` where it is not clear which number means white."
     px = np.asarray(im)
     top = find_white(px, picture_white(im) if white is None else white)
-    res = PIL.Image.fromarray(_to_bytes(px, top))
+    res = PIL.Image.fromarray(to_bytes(px, top))
     clear = im.info.get('transparency')
     if isinstance(clear, int):
         res.putalpha(PIL.Image.fromarray(np.where(px == clear, 0, 255).astype(np.uint8)))
@@ -395,7 +374,7 @@ def to_pixels(
         raise TypeError(
             f'a {type(img).__name__} is no picture: give a Pillow picture, an `Image`, a tensor or an array'
         )
-    px = _with_channels(px)
+    px = with_channels(px)
     return Pixels(px, find_white(px, white), img)
 
 # %% ../../nbs/vision/03_photo.ipynb #74f91687
@@ -470,7 +449,7 @@ def from_pixels(
     if isinstance(like, np.ndarray):
         return px[..., 0] if like.ndim == 2 and px.shape[2] == 1 else px
     if px.dtype != np.uint8 and px.shape[2] > 1:
-        px = _to_bytes(px, pix.top)
+        px = to_bytes(px, pix.top)
     out = as_photo(PIL.Image.fromarray(np.ascontiguousarray(px[..., 0] if px.shape[2] == 1 else px)))
     out.info = _metadata(like, out)
     return out
@@ -525,13 +504,6 @@ def save_photo(
     finally:
         beside.unlink(missing_ok=True)
     return lost
-
-
-def photo_name(
-    name: str | Path,  # of a picture file
-) -> Path:  # the same; for a GIF file with .png at its end
-    "The name for a processed copy of a picture file: a GIF file could not hold its colours."
-    return Path(f'{name}.png') if Path(name).suffix.lower() == '.gif' else Path(name)
 
 # %% ../../nbs/vision/03_photo.ipynb #8a870edc
 @contextmanager
@@ -591,7 +563,7 @@ def verify_images(
     if isinstance(files, (str, Path)):
         folder = files
         files = get_image_files(folder, on_problem=lambda o, why: bad.append((o, why)))
-        others = _other_files(folder, files)
+        others = other_files(folder, files)
         bad += [(o, f'not opened: {how_to_convert(o)}') for o in others if how_to_convert(o)]
 
     def check(fn):
@@ -604,116 +576,10 @@ def verify_images(
         return bad + [o for o in ex.map(check, files) if o]
 
 
-def _other_files(folder: str | Path, pictures: Collection[Path]) -> list[Path]:
+def other_files(
+    folder: str | Path,  # folder, with the folders inside
+    pictures: Collection[Path],  # what `get_image_files` found in it
+) -> list[Path]:  # hidden files are left out
     "The files of a folder that are not among its pictures."
     pictures = set(pictures)
     return [o for o in list_files(folder, on_problem=lambda o, why: None) if o not in pictures]
-
-# %% ../../nbs/vision/03_photo.ipynb #fe7a6422
-@dataclass(repr=False)
-class JobReport:
-    "What became of the files of a batch job. As text: a summary, and one line for each failure, loss and kind left out."
-
-    done: list[Path] = field(default_factory=list)  # files made now
-    kept: list[Path] = field(default_factory=list)  # files not made, since they were there already
-    failed: list[tuple[Path, str]] = field(default_factory=list)  # file and reason
-    what: str = 'processed'  # what was done to the pictures, such as 'restored'
-    skipped: list[Path] = field(default_factory=list)  # files that are no pictures by their endings
-    notes: list[tuple[Path, str]] = field(default_factory=list)  # new file, and how it differs from the old one
-
-    @property
-    def skipped_by_ending(self) -> dict[str, int]:  # such as {'.mov': 12, '.txt': 1}; '' for names without an ending
-        "How many files were left out, by ending, the most frequent first."
-        return dict(Counter(sorted(o.suffix.lower() for o in self.skipped)).most_common())
-
-    def __repr__(self) -> str:
-        head = f'{len(self.done)} pictures {self.what}, {len(self.kept)} were there already, {len(self.failed)} failed'
-        lines = [head + (':' if self.failed else '.'), *[f'  {p}: {why}' for p, why in self.failed]]
-        if self.notes:
-            lines += ['Not everything could be kept:', *[f'  {p}: {note}' for p, note in self.notes]]
-        lines += self._skipped_lines()
-        return '\n'.join(lines).encode('utf-8', 'backslashreplace').decode()  # a file name need not be valid text
-
-    def _skipped_lines(self) -> list[str]:
-        counts = self.skipped_by_ending
-        if not counts:
-            return []
-        kinds = ', '.join(f'{n} {ending or "without an ending"}' for ending, n in counts.items())
-        advice = {ending: how_to_convert(ending) for ending in counts}
-        head = f'{len(self.skipped)} other files were left out: {kinds}'
-        return [head, *[f'  {ending}: {how}' for ending, how in advice.items() if how]]
-
-# %% ../../nbs/vision/03_photo.ipynb #cf7b8719
-def _is_below(path: str | Path, folder: str | Path) -> bool:
-    "Is `path`, whatever links lead to it, `folder` or inside it?"
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
-def _places(path: Path, to: Path, report: JobReport) -> list[tuple[Path, Path]]:
-    "The pictures of a file or folder with their new places; the rest of the folder goes into the report."
-    if not path.is_dir():
-        return [(path, to / photo_name(path.name))]
-    pictures = get_image_files(path, on_problem=lambda o, why: report.failed.append((o, why)))
-    others = _other_files(path, pictures)
-    if not _is_below(path, to):
-        results = {o for o in {p.parent for p in (*pictures, *others)} if _is_below(o, to)}
-        pictures = [o for o in pictures if o.parent not in results]
-        others = [o for o in others if o.parent not in results]
-    report.skipped += others
-    return [(o, to / photo_name(o.relative_to(path))) for o in pictures]
-
-
-def _refusal(src: Path, dst: Path, originals: dict[tuple, Path], taken: dict[tuple, Path]) -> str | None:
-    "Why `dst` may not be written for `src`; `originals` and `taken` are pictures by their or their result's identity."
-    place = file_identity(dst)
-    if why := file_problem(src):
-        return why
-    if place in taken:
-        return f'its new name is that of {taken[place]}: give another folder for it'
-    if place in originals:
-        over = 'it' if originals[place] == src else str(originals[place])
-        return f'the new image would be written over {over}: give another folder'
-    return None
-
-
-def _link_refusal(dst: Path, to: Path) -> str | None:
-    "Why `dst` may not be written since a link leads out of the folder `to`."
-    real = os.path.realpath(dst)
-    if os.path.islink(dst):
-        return f'its new name is a link, to {real}: remove the link, or give another folder'
-    if os.path.lexists(dst) and not _is_below(dst, to):
-        return f'the new image would be written over {real}, to which a link leads: remove the link, or give another folder'
-    return None
-
-
-def plan_job(
-    paths: str | Path | Iterable[str | Path],  # a file or folder, or several; folders inside folders count
-    to: str | Path,  # folder for the new files: the same names, and the same places below a folder
-    overwrite: bool = False,  # also make anew what is there already?
-    what: str = 'processed',  # what is done to the pictures, for the report
-) -> tuple[list[tuple[Path, Path]], JobReport]:  # pairs (picture, new file) to be done; and what is decided already
-    "What goes where in a job over pictures. Nothing is written. Raises `ValueError` where there are no pictures."
-    to = user_path(to)
-    report = JobReport(what=what)
-    sources = [user_path(o) for o in listify(paths)]
-    places = [pair for o in sources for pair in _places(o, to, report)]
-    if not places:
-        said = str(JobReport(failed=report.failed, skipped=report.skipped)).partition('\n')[2]
-        where = ', '.join(f"'{o}'" for o in sources)
-        raise ValueError(f"there are no pictures in {where}: check the path, or the names' endings\n{said}".strip())
-    originals = {file_identity(src): src for src, _ in places}
-    jobs: list[tuple[Path, Path]] = []
-    taken: dict[tuple, Path] = {}
-    for src, dst in places:
-        why = _refusal(src, dst, originals, taken)
-        there = os.path.exists(dst) and not overwrite
-        if why is None and not there:
-            why = _link_refusal(dst, to)
-        taken.setdefault(file_identity(dst), src)
-        if why:
-            report.failed.append((src, why))
-        elif there:
-            report.kept.append(dst)
-        else:
-            jobs.append((src, dst))
-    return jobs, report
