@@ -1,6 +1,6 @@
 """Jobs over folders of pictures, as people have them: links, pipes, locked folders, odd names, narrow terminals.
 
-What needs a process of its own, or more than one job, is here; the rules of one job are cells of `vision/04_jobs`.
+What needs a process of its own, or more than one job, is here; the rules of one job are cells of `vision/05_jobs`.
 """
 
 import os

@@ -15,8 +15,8 @@ from torch import nn
 
 from lesson7_lib.apps.restore import restore
 from lesson7_lib.core.learner import Learner
-from lesson7_lib.vision.file_notes import read_notes
 from lesson7_lib.vision.image_data import ImageDataBunch, ImageList
+from lesson7_lib.vision.metadata import read_metadata
 from lesson7_lib.vision.photo import decode_image, open_photo, save_photo
 
 few = settings(
@@ -230,4 +230,4 @@ def test_deep_colour_is_reported(tmp_path):
     (tmp_path / 'deep.ppm').write_bytes(b'P6 2 1 65535\n' + bytes(range(12)))
     lost = save_photo(restore(tmp_path / 'deep.ppm', nn.Identity()), tmp_path / 'out.ppm')
     assert lost == ['16-bit colour: 8 bits a channel are left']
-    assert read_notes(open_photo(tmp_path / 'deep.ppm')).lost == lost
+    assert read_metadata(open_photo(tmp_path / 'deep.ppm')).lost == lost

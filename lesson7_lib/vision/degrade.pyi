@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from lesson7_lib.core.parallel import ParallelError
-from lesson7_lib.vision.photo import JobReport
+from lesson7_lib.vision.jobs import JobReport
 from pathlib import Path
 from typing import Any
 import PIL.Image
