@@ -21,9 +21,9 @@ from PIL import ImageDraw, ImageFilter, ImageFont
 
 from ..core.files import describe_error, temp_beside, user_path
 from ..core.parallel import ParallelError, parallel
-from .image import resize_to
+from .image import photo_name, resize_to
 from .jobs import JobReport, failure_reason, plan_job
-from .photo import open_rgb, photo_name, pixel_limit, save_photo, to_mode
+from .photo import open_rgb, pixel_limit, save_photo, to_mode
 
 # %% ../../nbs/vision/12_degrade.ipynb #241cef2b
 def draw_value(

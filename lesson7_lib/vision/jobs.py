@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..core.env import listify
 from ..core.files import file_identity, file_problem, user_path
-from .photo import ImageError, get_image_files, how_to_convert, other_files, photo_name
+from .image import photo_name
+from .photo import ImageError, get_image_files, how_to_convert, other_files
 
 # %% ../../nbs/vision/05_jobs.ipynb #fe7a6422
 @dataclass(repr=False)
