@@ -485,8 +485,8 @@ def _is_there(path, url):
         return False
     if not is_complete(path, url):
         raise DataError(
-            f"'{path}' holds the data set of '{_read_note(path)['url']}', not that of '{url}', which has the same name: "
-            'give another folder with `dest=`, or `force_download=True`, which moves the first one aside'
+            f"'{path}' holds the data set of '{_read_note(path)['url']}', not that of '{url}', "
+            'which has the same name: give another folder with `dest=`, or `force_download=True`, which moves the first one aside'
         )
     return True
 
