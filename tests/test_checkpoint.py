@@ -393,6 +393,8 @@ def test_other_head(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         head(10, tmp_path).load('three', strict=False, with_opt=False)
+        with pytest.raises(ValueError, match='nothing was loaded'):
+            head(10, tmp_path).load('three')  # and no warning says that weights are loaded
 
 
 def test_learners_weight_decay(tmp_path):
