@@ -59,7 +59,11 @@ def parse_degradation(
     if not found:
         raise ValueError(f"'{text}': expected a number or a range after =, such as {name}=10 or {name}=10..70")
     lo, hi = found.groups()
-    return degradation_names[name](_number(lo) if hi is None else (_number(lo), _number(hi)))
+    if hi is None:
+        return degradation_names[name](_number(lo))
+    if _number(lo) > _number(hi):
+        raise ValueError(f"'{text}': a range begins with its smaller number, so {name}={hi}..{lo}")
+    return degradation_names[name]((_number(lo), _number(hi)))
 
 # %% ../../nbs/apps/00_degrade.ipynb #426b8820
 @printable()

@@ -25,7 +25,7 @@ from ..core.hooks import eval_mode
 from ..core.learner import Learner, load_learner
 from ..core.progress import progress
 from ..vision.image_data import Normalizer
-from ..vision.jobs import JobReport, failure_reason, plan_job
+from ..vision.jobs import JobReport, failure_reason, make_writable, plan_job
 from lesson7_lib.vision.photo import (
     from_pixels,
     open_photo,
@@ -357,10 +357,12 @@ def restore_files(
     max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
     **kwargs: Any,  # `tile`, `overlap`, `bs`, `stats`, `colour`, `enlarge`, `white`, as for `Restorer`
 ) -> JobReport:  # what was made, what was there, what failed and why, what was left out
-    "Restore many images; one that fails is noted, and the rest go on. Raises `ValueError` where there are none."
+    "Restore many images; one that fails is noted. Raises `ValueError` where there are none, `OSError` for a bad `to`."
     run = Restorer(model_or_learner, **kwargs)
     with pixel_limit(max_pixels):
         jobs, report = plan_job(paths, to, overwrite, what='restored')
+        if jobs:
+            make_writable(to)
         for src, dst in progress(jobs, desc='restore'):
             try:
                 report.add(src, dst, save_photo(run(src), dst))

@@ -335,22 +335,19 @@ def load_opt_state(
     opt.load_state_dict(check_opt_state(opt, tensors, meta))
 
 # %% ../../nbs/core/14_training_state.ipynb #f7dd90a5
-def _saved_opt(learn: Any, tensors: dict[str, Tensor], meta: dict[str, Any], must: bool) -> dict[str, Any] | None:
-    "The optimiser's state of a checkpoint; None, and a warning, where it does not fit. Raises `ValueError` if it must."
+def _saved_opt(
+    learn: Any, tensors: dict[str, Tensor], meta: dict[str, Any], must: bool
+) -> tuple[dict[str, Any] | None, str | None]:
+    "The optimiser's state of a checkpoint, or None and why it does not fit. Raises `ValueError` if it must."
     try:
         if learn.opt is None:
             learn.create_opt(lr_range(defaults.lr, len(learn.layer_groups)))
-        return check_opt_state(learn.opt, tensors, meta)
+        return check_opt_state(learn.opt, tensors, meta), None
     except ValueError as e:
         if must:
             raise
-        warnings.warn(
-            f'{e} The weights are loaded, and the optimiser begins anew. '
-            'With with_opt=False this is not said, with_opt=True makes it an error.',
-            stacklevel=4,
-        )
         learn.opt = None
-    return None
+        return None, str(e)
 
 
 def load_checkpoint(
@@ -365,14 +362,20 @@ def load_checkpoint(
         raise CheckpointError('This file holds tensors, but no checkpoint of a learner: use load_tensors.')
     if with_opt and 'opt' not in meta:
         raise ValueError('This checkpoint holds no optimiser: load it with with_opt=False.')
-    old, state = learn.opt, None
+    old, state, why = learn.opt, None, None
     try:
         if with_opt is not False and 'opt' in meta:
-            state = _saved_opt(learn, tensors, meta['opt'], with_opt)
+            state, why = _saved_opt(learn, tensors, meta['opt'], with_opt)
         load_state(learn.model, _part(tensors, 'model/'), strict)
     except ValueError:
         learn.opt = old
         raise
+    if why:
+        warnings.warn(
+            f'{why} The weights are loaded, and the optimiser begins anew. '
+            'With with_opt=False this is not said, with_opt=True makes it an error.',
+            stacklevel=3,
+        )
     if state is not None:
         wds = [max(g.get('weight_decay', 0.0), g.get('wd', 0.0)) for g in learn.opt.param_groups]
         learn.opt.load_state_dict(state)

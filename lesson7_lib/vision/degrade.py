@@ -19,10 +19,10 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-from ..core.files import describe_error, temp_beside, user_path
+from ..core.files import user_path
 from ..core.parallel import ParallelError, parallel
 from .image import photo_name, resize_to
-from .jobs import JobReport, failure_reason, plan_job
+from .jobs import JobReport, failure_reason, make_writable, plan_job
 from .photo import open_rgb, pixel_limit, save_photo, to_mode
 
 # %% ../../nbs/vision/12_degrade.ipynb #241cef2b
@@ -344,18 +344,6 @@ def _check_folders(src: Path, dst: Path) -> None:
         raise ValueError(f"DST '{dst.name}' would write over SRC: give another folder")
 
 
-def _make_writable(dst: Path) -> None:
-    "Make the folder `dst`; raises where it cannot be written."
-    try:
-        with describe_error(dst):
-            dst.mkdir(parents=True, exist_ok=True)
-            temp = temp_beside(dst / 'test')
-            temp.touch()
-            temp.unlink()
-    except (FileExistsError, NotADirectoryError) as e:
-        raise type(e)(f"cannot write into '{dst}': a file is in the way. Give another folder") from e
-
-
 def original_of(
     fn: str | Path,  # a degraded picture, in `dst`
     src: str | Path,  # folder with the good pictures
@@ -381,7 +369,7 @@ def crappify_folder(
     _check_folders(src, dst)
     with pixel_limit(max_pixels):  # a limit that is none is refused before anything is done
         pairs, res = plan_job(src, dst, overwrite, what='degraded')
-    _make_writable(dst)
+    make_writable(dst)
     todo = [fn for fn, _ in pairs]
     job = _Job(src, dst, steps, max_pixels)
     while todo:

@@ -73,6 +73,8 @@ def find_white(
             f'whole numbers of type {name} do not say which one is white: give white=255, white=65535 or what it is, '
             'or make them uint8 or uint16'
         )
+    if not 0 < top < math.inf:
+        raise ModeError(f'white={top}: expected a number above 0, such as 255 or 65535')
     low, high = px.min(), px.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ModeError('the picture holds values that are no numbers (nan, inf)')

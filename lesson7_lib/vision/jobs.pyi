@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
-__all__ = ['JobReport', 'failure_reason', 'plan_job']
+__all__ = ['JobReport', 'failure_reason', 'plan_job', 'make_writable']
 @dataclass(repr=False)
 class JobReport:
     done: list[Path] = field(default_factory=list)
@@ -24,3 +24,4 @@ def _places(path: Path, to: Path, report: JobReport) -> list[tuple[Path, Path]]:
 def _refusal(src: Path, dst: Path, originals: dict[tuple, Path], taken: dict[tuple, Path]) -> str | None: ...
 def _link_refusal(dst: Path, to: Path) -> str | None: ...
 def plan_job(paths: str | Path | Iterable[str | Path], to: str | Path, overwrite: bool=False, what: str='processed') -> tuple[list[tuple[Path, Path]], JobReport]: ...
+def make_writable(folder: str | Path) -> None: ...

@@ -68,6 +68,8 @@ def _read_tiff(im: PIL.Image.Image, notes: FileMetadata) -> None:
     old = {'tiff_jpeg': 'jpeg', 'tiff_deflate': 'tiff_adobe_deflate'}  # are written in their new form
     kind = im.info.get('compression', 'raw')
     notes.options['compression'] = old.get(kind, kind)
+    if TiffImagePlugin.X_RESOLUTION not in im.tag_v2:
+        im.info.pop('dpi', None)  # Pillow reads a missing resolution as 1
     if 330 in im.tag_v2:
         notes.lost.append('pictures inside the picture (SubIFDs)')
 

@@ -214,7 +214,9 @@ def picture_white(
     im: PIL.Image.Image,  # picture, as it was opened
 ) -> float | None:  # None: the type of its numbers says it, or nobody knows
     "The number that means white by the format of the file: some formats of 16 bits arrive in Pillow's mode I, of 32."
-    return 65535 if im.mode == 'I' and im.format in ('PNG', 'PPM', 'JPEG2000') else None
+    notes = im.info.get('metadata')  # a copy of a picture has lost its format
+    kind = notes.format if notes else im.format
+    return 65535 if im.mode == 'I' and kind in ('PNG', 'PPM', 'JPEG2000') else None
 
 # %% ../../nbs/vision/04_photo.ipynb #f97fca27
 def to_mode(
@@ -413,6 +415,7 @@ def as_photo(
 
 
 _grey_modes = ('1', 'L', 'LA', 'I', 'F', 'I;16')
+_other_colours = ('CMYK', 'YCbCr', 'LAB', 'HSV')  # become RGB, and numbers are rounded on the way
 
 
 def _metadata(im: PIL.Image.Image, out: PIL.Image.Image) -> dict[str, Any]:
@@ -420,6 +423,8 @@ def _metadata(im: PIL.Image.Image, out: PIL.Image.Image) -> dict[str, Any]:
     res = {k: im.info[k] for k in ('dpi', 'xmp', 'comment') if im.info.get(k)}
     notes = read_metadata(im)
     lost = list(notes.lost)
+    if im.mode in _other_colours:
+        lost.append(f'{im.mode} colours: RGB is left')
     if im.info.get('icc_profile'):
         if im.mode in ('CMYK', 'LAB') or (im.mode in _grey_modes) != (out.mode in _grey_modes):
             lost.append(f'colour profile, which is one for {im.mode}')
@@ -511,13 +516,11 @@ def pixel_limit(
     n: int | None,  # pixels of the largest picture that is opened; None: the limit stays as it is
 ) -> Iterator[None]:
     "Context manager: open pictures of up to `n` pixels, without a warning. Raises `ValueError` for less than 1."
-    if n is None:
-        yield
-        return
-    if n < 1:
+    if n is not None and n < 1:
         raise ValueError(f'max_pixels={n}: expected a number above 0, such as 1000000000')
     before = PIL.Image.MAX_IMAGE_PIXELS
-    PIL.Image.MAX_IMAGE_PIXELS = (n + 1) // 2  # Pillow warns above that, and raises above twice of it
+    if n is not None:
+        PIL.Image.MAX_IMAGE_PIXELS = n / 2  # Pillow warns above that, and raises above twice of it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', PIL.Image.DecompressionBombWarning)
@@ -528,8 +531,9 @@ def pixel_limit(
 
 def too_many_pixels() -> str:  # one line
     "Why a picture with more pixels than the limit is not opened, and what to do."
+    limit = 2 * (PIL.Image.MAX_IMAGE_PIXELS or 0)
     return (
-        f'more than {2 * (PIL.Image.MAX_IMAGE_PIXELS or 0)} pixels, which a damaged or hostile file might only claim. '
+        f'more than {limit:.0f} pixels, which a damaged or hostile file might only claim. '
         'If they are real, allow more: max_pixels= (for a command --max-pixels), or `with pixel_limit(...)`'
     )
 
