@@ -42,6 +42,9 @@ degradation_names: dict[str, type[Degradation]] = dict(
 )
 
 
+_whole_numbers = ('shrink', 'jpeg', 'scratches', 'dust', 'boxes')
+
+
 def _number(o: str) -> float:
     return float(o) if '.' in o else int(o)
 
@@ -59,6 +62,10 @@ def parse_degradation(
     if not found:
         raise ValueError(f"'{text}': expected a number or a range after =, such as {name}=10 or {name}=10..70")
     lo, hi = found.groups()
+    if name in _whole_numbers and '.' in val.replace('..', ''):
+        raise ValueError(f"'{text}': expected whole numbers, such as {name}=10 or {name}=10..70")
+    if name in ('shrink', 'jpeg') and _number(lo) < 1:
+        raise ValueError(f"'{text}': the smallest number for {name} is 1")
     if hi is None:
         return degradation_names[name](_number(lo))
     if _number(lo) > _number(hi):
