@@ -384,18 +384,24 @@ class DeviceLoader(BatchLoader):
     def in_order(self) -> 'DeviceLoader':
         "A loader of all items in the order of the data set. Raises `ValueError` where a sampler chooses them."
         dl = self.dl
-        chosen = dl.batch_size is None or not isinstance(
-            dl.sampler, (torch_data.SequentialSampler, torch_data.RandomSampler)
-        )
+        usual = (
+            torch_data.SequentialSampler,
+            torch_data.RandomSampler,
+        )  # not their subclasses: an own order is a choice
+        chosen = dl.batch_size is None or type(dl.sampler) not in usual
         if chosen and not isinstance(dl.dataset, torch_data.IterableDataset):
             raise ValueError(
                 f'A {type(dl.sampler).__name__} or batch sampler chooses what this DataLoader gives, so rows cannot be '
                 'assigned to items. Give a DataLoader of a `torch.utils.data.Subset`, with shuffle=False.'
             )
-        if isinstance(dl.sampler, torch_data.RandomSampler) or dl.drop_last:
-            dl = DataLoader(dl.dataset, dl.batch_size, num_workers=dl.num_workers, collate_fn=dl.collate_fn)
         res = copy.copy(self)
-        res.dl = dl
+        res.dl = DataLoader(
+            dl.dataset,
+            dl.batch_size,
+            num_workers=dl.num_workers,
+            collate_fn=dl.collate_fn,
+            worker_init_fn=dl.worker_init_fn,
+        )
         return res
 
 
@@ -499,7 +505,9 @@ def dl(
     self: DataBunch,
     ds_type: DatasetType = DatasetType.Valid,  # which of the loaders
 ) -> BatchLoader:  # batches of that part of the data
-    "The loader for `ds_type`. Raises `ValueError` where this bunch has none."
+    "The loader for `ds_type`. Raises `ValueError` where this bunch has none, `TypeError` for what is no part."
+    if not isinstance(ds_type, DatasetType):
+        raise TypeError(f'{ds_type!r} is no part of the data: give one of {", ".join(map(str, DatasetType))}')
     res = getattr(self, f'{ds_type.name.lower()}_dl')
     if res is not None:
         return res

@@ -210,7 +210,7 @@ def _same_source(a, b):
     "Are two addresses the same? http or https, and upper case in the name of the server, make no difference."
 
     def parts(url):
-        web = urlsplit(url) if url.startswith(('http://', 'https://')) else None
+        web = urlsplit(url) if url.lower().startswith(('http://', 'https://')) else None
         return (web.netloc.lower(), web.path, web.query) if web else url
 
     return parts(a) == parts(b)
@@ -486,7 +486,8 @@ def _is_there(path, url):
     if not is_complete(path, url):
         raise DataError(
             f"'{path}' holds the data set of '{_read_note(path)['url']}', not that of '{url}', "
-            'which has the same name: give another folder with `dest=`, or `force_download=True`, which moves the first one aside'
+            'which has the same name: give another folder with `dest=`, or `force_download=True`, '
+            'which moves the first one aside'
         )
     return True
 

@@ -239,7 +239,9 @@ def show_some(
 def object_array(
     items: Iterable,  # any Python objects
 ) -> np.ndarray:  # of dtype object
-    "A one-dimensional NumPy array with the Python objects of `items`."
+    "A one-dimensional NumPy array with the Python objects of `items`. Raises `TypeError` for one text or path."
+    if isinstance(items, (str, bytes, os.PathLike)):
+        raise TypeError(f'{items!r} is one item where a list is expected: write [{items!r}]')
     items = list(items)
     res = np.empty(len(items), dtype=object)
     for i, o in enumerate(items):

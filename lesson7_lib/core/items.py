@@ -650,18 +650,18 @@ def label_from_folder(
 ) -> LabelList:  # categories as labels
     "Label every item with the name of its folder. Raises `ValueError` where items lie beside the class folders."
     labels = self.by_folder(lambda parts: parts[-1] if parts else self.path.name)
-    _check_strays(self, labels, classes)
+    _check_strays(self, labels, classes, getattr(kwargs.get('like'), 'classes', ()))
     return self.label_from_list(labels, classes=classes, **kwargs)
 
 
-def _check_strays(items, labels, classes):
+def _check_strays(items, labels, classes, known):
     "Items in a folder that has class folders inside have no class, unless `classes` says that the folder is one."
     folders = items.by_folder(lambda parts: parts)
     mixed = mixed_folders(folders)
     strays = [i for i, o in enumerate(folders) if o in mixed and labels[i] not in (classes or ())]
     if not strays:
         return
-    found = sorted({labels[i] for i, o in enumerate(folders) if o not in mixed})
+    found = sorted({labels[i] for i, o in enumerate(folders) if o not in mixed} | set(known))
     raise ValueError(
         f"{len(strays)} items lie beside the class folders and not in one, such as '{items.items[strays[0]]}'. "
         f'Take them away, or leave them out before the split with `filter_by_folder(include={found[:20]})`. '

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
 
 from .architecture import ArchitectureError, build_model, model_architecture
 from lesson7_lib.core.callback import (
@@ -31,7 +32,7 @@ from lesson7_lib.core.callback import (
     suggest_lr,
 )
 from .checkpoint import load_state, load_tensors, save_tensors
-from .databunch import BatchLoader, DataBunch, DatasetType
+from .databunch import BatchLoader, DataBunch, DatasetType, DeviceLoader
 from .env import defaults, listify, preserve_rng
 from .files import user_path, atomic_write
 from .hooks import ModelSummary, eval_mode, model_summary
@@ -458,6 +459,8 @@ def get_preds(
 ) -> list[Tensor]:  # [predictions, targets] or [predictions, targets, losses], on the CPU
     "Predictions (probabilities, for categories) for all items, in the order of the data. Raises `ValueError`."
     dl = self._all_items(ds_type) if dl is None else dl
+    if isinstance(dl, DataLoader):
+        dl = DeviceLoader(dl).in_order().dl  # PyTorch's own may shuffle and leave out
     known = isinstance(dl, BatchLoader)
     dl = dl.in_order() if known else dl
     if len(dl) == 0:

@@ -24,7 +24,7 @@ from torch import Tensor
 from ..core.files import Paths, user_path, list_files, object_array
 from ..core.items import CategoryList, EmptyList, ItemList, ItemLists, LabelList
 from ..core.metrics import CrossEntropyFlat
-from ..core.table import check_present
+from ..core.table import check_present, is_missing
 from .tokens import BOS, PAD, UNK, Tokenizer, Vocab, as_tokenizer
 
 # %% ../../nbs/text/01_text_list.ipynb #632c2436
@@ -282,18 +282,22 @@ def vocab(self: LabelList) -> Vocab | None:  # None for lists of other things
 @patch
 def one(
     self: TextList,
-    item: str | Sequence[str] | Text,  # a text, a list of tokens, or a `Text`
+    item: str | Path | Sequence[str] | Text,  # a text, the path of a text file, a list of tokens, or a `Text`
 ) -> Tensor:  # whole numbers, (1, tokens)
-    "The numbers of one text, as a batch of one row."
+    "The numbers of one text, as a batch of one row. Raises `ValueError` where it is missing."
     if isinstance(item, Text) and item.data is not None:
         return torch.as_tensor(item.data)[None]
     return torch.tensor([self.vocab.numericalize(_tokens_of(self, item))], dtype=torch.long)
 
 
 def _tokens_of(texts, item):
-    "The tokens of one text, or of a list of tokens."
+    "The tokens of one text, of a text file, or of a list of tokens."
+    if is_missing(item):
+        raise ValueError(f'{item!r} is no text: give a string, a list of tokens, or the `Path` of a text file')
     if isinstance(item, (list, tuple)):
         return list(item)
+    if isinstance(item, Path):
+        item = read_text(item, texts.encoding)
     return ([BOS] if texts.include_bos else []) + texts.tok(str(item))
 
 
@@ -356,8 +360,11 @@ def from_df(
     cols: str | int = 'text',  # name or number of the column with the texts
     **kwargs: Any,  # settings of `TextList`
 ) -> TextList:  # one item a row
-    "The texts in one column of a table. Raises `ValueError` where there is no such column, or a text is missing."
+    "The texts in one column of a table. Raises `ValueError` for a column or text that is not there."
     table = {str(k): object_array(df[k]) for k in (df if isinstance(df, dict) else df.columns)}
+    lengths = {k: len(v) for k, v in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f'The columns of the table are not equally long: {lengths}')
     texts = _column(table, cols)
     check_present(texts, 'texts')
     res = cls(object_array(str(o) for o in texts), path=path, **kwargs)

@@ -201,7 +201,7 @@ def read_codes(
     path: str | Path,  # the data set's folder, or the file
     fname: str = 'codes.txt',  # the name of the file in the folder
 ) -> list[str]:
-    "The names of the classes, one per line. Raises `FileNotFoundError`; `ValueError` for a name that is there twice."
+    "The names of the classes, one per line. Raises `FileNotFoundError`, `ValueError`."
     fn = user_path(path)
     fn = fn / fname if fn.is_dir() else fn
     if not fn.is_file():
@@ -210,7 +210,11 @@ def read_codes(
             f"No list of class names at '{fn}'. It is a text file with one name per line, in the order of the numbers "
             f"in the masks. The folder holds: {there}. Write it, or give `classes=` as a list."
         )
-    res = [o.strip() for o in fn.read_text(encoding='utf-8').splitlines() if o.strip()]
+    try:
+        text = fn.read_text(encoding='utf-8-sig')  # without the mark that Windows puts before the first name
+    except UnicodeDecodeError as e:
+        raise ValueError(f"'{fn.name}' is not UTF-8 ({e.reason} at byte {e.start}): save it as UTF-8") from e
+    res = [o.strip() for o in text.splitlines() if o.strip()]
     twice = sorted({o for o in res if res.count(o) > 1})
     if twice:
         raise ValueError(f"'{fn.name}' names {twice} more than once: every class needs its own name.")

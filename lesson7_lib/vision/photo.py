@@ -323,7 +323,9 @@ def open_photo(
         n = getattr(im, 'n_frames', 1) if im.format != 'MPO' else 1
         notes = read_metadata(im)
         exif = picture_exif(im, orientation=im.format != 'TIFF')  # Pillow turns TIFF files by itself
+        form = im.format if picture_white(im) else None
         im = im.copy() if n == 1 else im
+        im.format = form or im.format  # for Pillow a copy has no format; here it says which number means white
         set_exif(im, exif)
         im.info['metadata'] = notes
     if n > 1:
@@ -460,6 +462,9 @@ def from_pixels(
     return out
 
 # %% ../../nbs/vision/04_photo.ipynb #2510c173
+_deep_kinds = ('TIFF', 'PNG', 'PPM', 'JPEG2000')  # they hold numbers of more than 8 bits
+
+
 def encode_photo(
     im: PIL.Image.Image,  # picture
     kind: str,  # Pillow's name of the format, such as 'JPEG'
@@ -469,6 +474,9 @@ def encode_photo(
     "The bytes of a picture file. Raises `ValueError` for a GIF file with more colours than it can hold."
     check_colours(kind, im.mode)
     own, lost = metadata_options(im, kind) if metadata else ({}, [])
+    if im.mode[0] in 'IF' and kind not in _deep_kinds:
+        im = to_8bit(im)
+        lost.append('depth: 8 bits a channel are left')
     if kind == 'TIFF':
         compression = own.get('compression')
         if compression and im.mode not in tiff_modes.get(compression, ()):
