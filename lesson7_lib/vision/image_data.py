@@ -576,6 +576,8 @@ def one(
     if x.dtype != torch.uint8:
         x = unit_floats(x)
         find_white(x.numpy())
+    if len(x) in (1, 3) and self.load_size is not None and self.load_size(*x.shape[-2:]):
+        return decode_image(x.permute(1, 2, 0).numpy(), self.convert_mode, size=self.load_size)[None]
     if len(x) == self.c:
         return x[None]
     if self.c == 3 and len(x) == 1:
@@ -583,6 +585,20 @@ def one(
     if self.c == 1 and len(x) == 3:
         return (to_float(x) * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)[None]
     raise ValueError(f'The picture has {len(x)} channels, the data have {self.c} (convert_mode={self.convert_mode!r}).')
+
+# %% ../../nbs/vision/06_image_data.ipynb #f57e216b
+@patch
+def single_batch(
+    self: ImageDataBunch,
+    item: Any,  # a picture, in any form that its list takes
+) -> Tensor:  # (1, c, h, w)
+    "A batch of one, read, transformed and normalised as in validation, on the device."
+    dl = self.single_dl
+    bt = getattr(getattr(dl.dataset, 'tfms', None), 'func', None)
+    x_list = self.x_list.new([])
+    if isinstance(x_list, ImageList):
+        x_list.load_size = None if bt is None or bt.size is None else bt.load_size
+    return dl.after(x_list.one(item), None)[0]
 
 # %% ../../nbs/vision/06_image_data.ipynb #519f8233
 def tfm_state(
