@@ -172,11 +172,15 @@ EXAMPLES = {
     'relu': (lambda o: o(leaky=0.1), pic),
     'small_encoder': (lambda o: o((4, 8)), pic),
     'model_of_2018': (lambda o: o(importlib.import_module('lesson7_lib.human_numbers_rnn').Model3, nv=NV, nh=8), ids),
+    'PlainBlock': (lambda o: o(4), maps),
+    'DamageEstimate': (lambda o: o(3), pic),
+    'RestorationNet': (lambda o: o(nf=8, dilations=(1,)), pic),
+    'RestorationLoss': (lambda o: o(), lambda: (pic(), pic(), torch.rand(2, 5))),
     'create_body': (lambda o: o('squeezenet1_1', False), lambda: pic(side=32)),
     'feature_net': (lambda o: o('squeezenet1_1', weights=False), lambda: pic(side=32)),
 }
 # exported, but no architectures of this library: what builds from a file, and PyTorch's own networks of many megabytes
-OTHERS = {'build_model', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
+OTHERS = {'build_model', 'restorer_from', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
 
 
 def _makes_module(f):

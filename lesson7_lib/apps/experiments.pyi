@@ -3,8 +3,8 @@ from lesson7_lib.core.table import Table
 from typing import Any
 import argparse
 
-__all__ = ['lessons', 'experiments_table', 'main']
-lessons: Any
+__all__ = ['tables', 'experiments_table', 'main']
+tables: Any
 def experiments_table(patterns: list[str] | None=None) -> Table: ...
 def _parser() -> argparse.ArgumentParser: ...
 def main(args: list[str] | None=None) -> int: ...

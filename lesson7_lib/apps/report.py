@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.files import user_path
 from ..core.table import Table, show_value, to_html
 
 if TYPE_CHECKING:
@@ -443,6 +442,8 @@ def check_out(
     out: str | os.PathLike,  # folder for the page
 ) -> Path:  # of the page
     "Makes sure that a page can be written into `out` and that nobody's work is lost by it."
+    from lesson7_lib.core.files import user_path  # brings PyTorch, which `--help` does without
+
     out = user_path(out)
     fn = out / 'index.html'
     if out.exists() and not out.is_dir():
