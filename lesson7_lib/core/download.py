@@ -520,7 +520,7 @@ def _read_sums(raw):
 
 
 def _mirror_sums(mirror, tries=2):
-    "What the mirror promises: {name: sha256}, or `None` without `SHA256SUMS`. Raises `DataError` where that is not clear."
+    "What the mirror promises: {name: sha256}, or `None` without `SHA256SUMS`. Raises `DataError` where unclear."
     src = mirror / 'SHA256SUMS' if isinstance(mirror, Path) else mirror + 'SHA256SUMS'
     if isinstance(src, Path) and not os.path.lexists(src):
         return None
