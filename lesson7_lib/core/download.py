@@ -568,7 +568,7 @@ def mirror_has(
 
 # %% ../../nbs/core/04_download.ipynb #d7469430
 def _promised(name, known):
-    "What the mirror's file `name` has to be: size, checksum and its kind. `known`: the same of the original, or `None`."
+    "What the mirror's file `name` has to be: size, checksum, kind. `known`: those of the original, or `None`."
     sums = _mirror_sums(_mirror())
     if name in (sums or {}):
         return None, sums[name], 'sha256'
@@ -639,7 +639,7 @@ def _obtain(url, path, tmp):
 
 # %% ../../nbs/core/04_download.ipynb #d98e12b6
 def _install(file, path, work):
-    "Make the data set at `path` from `file`: unpack an archive, copy anything else. `work` is an empty folder beside it."
+    "Make the data set at `path` from `file`: unpack or copy it. `work` is an empty folder beside it."
     if not is_archive(file.name):
         copy = fetch_file(file, work / 'copy')
         set_aside(path)
@@ -722,7 +722,7 @@ def find_weights(
 
 
 def _weights_here(path):
-    "(the file of weights in the cache at `path`, or on the mirror, or `None`; why the mirror did not answer or `None`)."
+    "(the weights in the cache at `path` or on the mirror, or `None`; why the mirror did not answer, or `None`)."
     if path.is_file():
         return path, None
     with describe_error(path), locked(path):
