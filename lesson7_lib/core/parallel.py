@@ -12,6 +12,7 @@ import os
 import pickle
 import random
 import signal
+import sys
 import threading
 import traceback
 import warnings
@@ -167,6 +168,9 @@ def _has_other_threads():
 
 def _can_be_sent(func, item):
     "Can a new process import `func` and get `item`? Not if either is defined in a notebook or in the script itself."
+    script = getattr(sys.modules['__main__'], '__file__', None)
+    if script is not None and not os.path.exists(script):  # it came on standard input: no worker could import it
+        return False
     try:
         return b'__main__' not in pickle.dumps((func, item))
     except Exception:  # whatever a class's own pickling raises
@@ -193,7 +197,7 @@ def _context(method, func):
 
 # %% ../../nbs/core/03_parallel.ipynb #d5dc41be
 _no_process = (
-    "parallel: {name} is defined in a notebook or script, or cannot be pickled, and this process has several threads. "
+    "parallel: {name} or this script cannot be imported by another process, and this process has several threads. "
     "It can't be run in other processes safely, so the items are done one after the other. To use {n} processes, put "
     "the function into a module (a .py file) and import it"
 )
