@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .degrade import parse_degradation
@@ -40,6 +39,7 @@ from ..vision.image import to_pil
 from ..vision.jobs import plan_job
 from ..vision.perceptual import RestorationEvaluator
 from ..vision.photo import pixel_limit
+from ..vision.restoration_tasks import median_3x3
 from ..vision.transforms import flip_lr
 
 if TYPE_CHECKING:
@@ -347,8 +347,7 @@ def median_filter(
     x: torch.Tensor,  # images (n, c, h, w)
 ) -> torch.Tensor:  # the same shape
     "The median of the nine values around each pixel: the classic against specks, without any learning."
-    n, c, h, w = x.shape
-    return F.unfold(F.pad(x, (1,) * 4, mode='reflect'), 3).view(n, c, 9, h, w).median(2).values
+    return median_3x3(x, mode='reflect')
 
 
 def fit_pets(

@@ -106,10 +106,11 @@ restoration_tasks = {
 # %% ../../nbs/vision/19_restoration_tasks.ipynb #5662749d
 def median_3x3(
     x: Tensor,  # pictures (n, c, h, w)
+    mode: str = 'replicate',  # what lies beyond the border, see PyTorch's `pad`
 ) -> Tensor:  # the same shape
     "The median of the nine values around each pixel: the classic against specks, without any learning."
     n, c, h, w = x.shape
-    around = F.unfold(F.pad(x, (1,) * 4, mode='replicate'), 3)
+    around = F.unfold(F.pad(x, (1,) * 4, mode=mode), 3)
     return around.view(n, c, 9, h, w).median(2).values
 
 
