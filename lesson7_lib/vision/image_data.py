@@ -597,7 +597,7 @@ def single_batch(
     bt = getattr(getattr(dl.dataset, 'tfms', None), 'func', None)
     x_list = self.x_list.new([])
     if isinstance(x_list, ImageList):
-        x_list.load_size = None if bt is None or bt.size is None else bt.load_size
+        x_list.load_size = bt.load_size if isinstance(bt, BatchTfms) and bt.size is not None else None
     return dl.after(x_list.one(item), None)[0]
 
 # %% ../../nbs/vision/06_image_data.ipynb #519f8233
