@@ -3,6 +3,7 @@
 import zipfile
 
 from environments import make_environment, outside, sh
+from project import PACKAGE, ROOT
 
 HELP = """
 import sys
@@ -30,6 +31,13 @@ def test_contents(wheel):
     )
     for tool in ('import nbdev', 'from nbdev', 'import execnb', 'import nbformat', 'import sphinx', 'import pytest'):
         assert tool not in source, tool
+
+
+def test_weights(wheel):
+    "The ready-made restorers are in the wheel, each with weights, description and model card."
+    names = zipfile.ZipFile(wheel).namelist()
+    there = sorted(o.relative_to(ROOT).as_posix() for o in (PACKAGE / 'weights').rglob('*') if o.is_file())
+    assert sorted(o for o in names if o.startswith('lesson7_lib/weights/')) == there
 
 
 def test_runs_bare(wheel, tmp_path):
