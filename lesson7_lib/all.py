@@ -158,7 +158,6 @@ from lesson7_lib.vision.perceptual import (
     ssim,
 )
 from .vision.photo import ImageError, get_image_files, open_image, open_photo, save_photo, verify_images
-from .vision.restorers import load_restorer, ready_made
 from lesson7_lib.vision.transforms import (
     brightness,
     contrast,
@@ -270,9 +269,8 @@ from lesson7_lib.unet import (
     unet_learner,
 )
 from .wgan import basic_critic, basic_generator, gan_noise, generate_images, wgan_experiments
-from .apps.compare import write_comparison
 from .apps.panels import CrappifyPanel, PredictionPanel, stepper
-from .apps.restore import restore, restore_files, restore_presets
+from .apps.restore import restore, restore_files
 from .apps.train_restorer import train_restorer
 
 # %% ../nbs/99_all.ipynb #378aec28
@@ -574,10 +572,6 @@ __all__ = [
     'char_experiments',
     'restore',
     'restore_files',
-    'restore_presets',
-    'load_restorer',
-    'ready_made',
-    'write_comparison',
     'train_restorer',
     'PredictionPanel',
     'CrappifyPanel',
