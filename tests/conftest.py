@@ -26,14 +26,13 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     "Before anything is imported, so that child processes get it too."
-    os.environ.update(MPLBACKEND='agg', PYTHONDONTWRITEBYTECODE='1')
+    os.environ.update(MPLBACKEND='agg', OMP_NUM_THREADS='1')  # two workers on two cores
     root = str(TESTS.parent)
     if root not in os.environ.get('PYTHONPATH', '').split(os.pathsep):
         os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
     sys.path.insert(0, root)
     if config.getoption('--real-data'):
         return
-    os.environ['OMP_NUM_THREADS'] = '1'  # two workers on two cores
     for name in ('LESSON7_MIRROR', 'LESSON7_FULL', 'IN_TEST'):
         os.environ.pop(name, None)
     if 'LESSON7_TEST_CACHE' not in os.environ:
