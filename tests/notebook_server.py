@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from project import ROOT
@@ -64,9 +65,8 @@ def run_in_copy(notebook: str, printed: str, limit: int) -> int:
 
 
 if __name__ == '__main__':
-    import matplotlib.pyplot
-    import torch
-    import torchvision
+    for name in ('torch', 'torchvision', 'matplotlib.pyplot'):
+        import_module(name)
     from nbdev.test import nbdev_test
 
     for line in sys.stdin:
