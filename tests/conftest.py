@@ -85,6 +85,16 @@ def copy_checkout(to: Path) -> Path:
     return to
 
 
+@pytest.fixture(scope='session')
+def originals():
+    "Starts scripts in processes that need not load PyTorch again."
+    from copies import Originals
+
+    originals = Originals()
+    yield originals
+    originals.close()
+
+
 @pytest.fixture
 def checkout(tmp_path):
     "A copy of the checkout, for a test that changes some of its files."

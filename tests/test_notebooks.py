@@ -7,25 +7,22 @@ import json
 import signal
 
 import pytest
-from notebook_server import NotebookServer
-from project import lessons, notebooks
+from project import ROOT, lessons, notebooks
 
 NOTEBOOKS = [nb for nb in notebooks() if nb not in lessons()]
-LIMIT = 900  # seconds for one notebook
+CODE = 'import sys; from nbdev.test import nbdev_test; nbdev_test(path=sys.argv[1], n_workers=0)'
 
 
-@pytest.fixture(scope='session')
-def server():
-    server = NotebookServer()
-    yield server
-    server.close()
+def run(originals, path, printed):
+    "The exit status of `nbdev_test`, and what it has printed."
+    copy = originals.start(CODE, path, printed=printed, cwd=ROOT)
+    return copy.wait(), copy.text()
 
 
 @pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
-def test_notebook(nb, server, tmp_path):
-    printed = tmp_path / 'printed.txt'
-    status = server.run(nb.path, printed, LIMIT)
-    assert status == 0, f'exit status {status}\n{printed.read_text(encoding="utf-8", errors="replace")[-4000:]}'
+def test_notebook(nb, originals, tmp_path):
+    status, text = run(originals, nb.path, tmp_path / 'printed.txt')
+    assert status == 0, f'exit status {status}\n{text[-4000:]}'
 
 
 @pytest.mark.parametrize(
@@ -33,11 +30,11 @@ def test_notebook(nb, server, tmp_path):
     [('assert 1 + 1 == 3, "a wrong sum"', 1), ('import os; os.kill(os.getpid(), 9)', -signal.SIGKILL)],
     ids=['fails', 'dies'],
 )
-def test_failures_are_seen(cell, ends, server, tmp_path):
+def test_failures_are_seen(cell, ends, originals, tmp_path):
     "And the next notebook knows nothing of them."
-    notebook, printed = tmp_path / '00_wrong.ipynb', tmp_path / 'printed.txt'
-    for source, status in ((f'made_here = 1\n{cell}', ends), ('assert "made_here" not in globals()', 0)):
+    notebook = tmp_path / '00_wrong.ipynb'
+    for source, wanted in ((f'made_here = 1\n{cell}', ends), ('assert "made_here" not in globals()', 0)):
         cells = [dict(cell_type='code', id='one', metadata={}, source=source, outputs=[], execution_count=None)]
         notebook.write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)), encoding='utf-8')
-        assert server.run(notebook, printed, LIMIT) == status
-        assert ('a wrong sum' in printed.read_text(encoding='utf-8')) == (status == 1)
+        status, text = run(originals, notebook, tmp_path / 'printed.txt')
+        assert (status, 'a wrong sum' in text) == (wanted, wanted == 1), text
