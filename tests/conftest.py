@@ -35,8 +35,8 @@ def pytest_configure(config):
         return
     for name in ('LESSON7_MIRROR', 'LESSON7_FULL', 'IN_TEST'):
         os.environ.pop(name, None)
-    if 'LESSON7_TEST_CACHE' not in os.environ:
-        os.environ['LESSON7_TEST_CACHE'] = tempfile.mkdtemp(prefix='lesson7_tests_')
+    if 'LESSON7_TEST_CACHE' not in os.environ:  # a worker has that of the process which started it
+        os.environ['LESSON7_TEST_CACHE'] = config.made_cache = tempfile.mkdtemp(prefix='lesson7_tests_')
     os.environ['LESSON7_CACHE'] = os.environ['LESSON7_TEST_CACHE']
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         os.environ[name] = DEAD
@@ -45,8 +45,8 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     "The cache of this run goes, once, with the process that made it."
-    if not hasattr(config, 'workerinput') and not config.getoption('--real-data'):
-        shutil.rmtree(os.environ.get('LESSON7_TEST_CACHE', ''), ignore_errors=True)
+    if hasattr(config, 'made_cache'):
+        shutil.rmtree(config.made_cache, ignore_errors=True)
 
 
 # what takes longest, longest first: begun last, one of them would go on alone while the other worker has nothing to do
