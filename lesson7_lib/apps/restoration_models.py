@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = ['restoration_experiments', 'restoration_crops', 'restoration_learner', 'model_tensors', 'fit_resumable',
-           'score_restorer', 'after_photo', 'restorer_from', 'export_restorer', 'score_folder']
+           'score_restorer', 'after_photo', 'restorer_from', 'export_restorer', 'score_folder', 'make_ready',
+           'model_card']
 
 # %% ../../nbs/apps/05_restoration_models.ipynb #4e69baad
+import json
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -19,6 +22,7 @@ from ..core.checkpoint import load_state, load_tensors
 from ..core.databunch import BatchLoader
 from ..core.download import URLs, cache_dir
 from ..core.experiment import Experiment, Stage, experiment_weights, register_experiments
+from ..core.files import atomic_write, user_path
 from ..core.items import LabelList
 from ..core.learner import Learner
 from ..data import data_path
@@ -28,6 +32,7 @@ from ..vision.photo import get_image_files
 from ..vision.photo_crops import PhotoCrops, crop_bunch, split_photos
 from ..vision.restoration_net import RestorationLoss, RestorationNet, restored_psnr
 from ..vision.restoration_tasks import restoration_tasks, test_scores
+from ..vision.restorers import restorer_purposes, weights_folder
 
 # %% ../../nbs/apps/05_restoration_models.ipynb #f45222cc
 def restoration_crops(
@@ -182,10 +187,76 @@ def score_folder(
     task: str = 'photo',  # whose tests
     n: int = 64,  # at most so many pictures, spread over the folder
     side: int = 256,  # pixels of the middle of each that is used
+    filters: Mapping[str, Callable] | None = None,  # see `classical_filters`
 ) -> list[dict]:  # see `test_scores`
     "Scores per damage on any folder. Raises `ValueError` where there are no pictures."
     files = get_image_files(folder)
     if not files:
         raise ValueError(f"there are no pictures in '{Path(folder).name}': check the path, or the names' endings")
     chosen = files[:: -(-len(files) // n)]
-    return test_scores(net, chosen, restoration_tasks[task].tests, side)
+    return test_scores(net, chosen, restoration_tasks[task].tests, side, filters=filters)
+
+# %% ../../nbs/apps/05_restoration_models.ipynb #a9d836a8
+_cannot = dict(
+    photo='It does not invent what is lost: faces of a few pixels, unreadable text, areas that are white or black.',
+    x2='It does not invent what is lost: small text stays unreadable.',
+    old='Large tears and missing parts are not filled in.',
+    colour='The colours are guesses: the true ones are not in a grey picture.',
+)
+
+
+def make_ready(
+    net: RestorationNet,  # a trained network
+    name: str,  # one of `restoration_tasks`
+    scores: Mapping[str, Sequence[dict]],  # rows of `test_scores`, by the origin of the pictures
+    training: str = '',  # what else should be known, such as how long it took
+    to: str | Path | None = None,  # a folder for it; None: where the library looks for ready-made restorers
+) -> Path:  # the folder, with weights, description, scores and card
+    "Write a ready-made restorer with its model card."
+    folder = export_restorer(net, (weights_folder if to is None else user_path(to)) / name)
+    with atomic_write(folder / 'scores.json', 'w') as f:
+        json.dump({k: list(v) for k, v in scores.items()}, f, indent=1)
+    with atomic_write(folder / 'README.md', 'w') as f:
+        f.write(model_card(name, scores, training))
+    return folder
+
+
+def model_card(
+    name: str,  # one of `restoration_tasks`
+    scores: Mapping[str, Sequence[dict]],  # rows of `test_scores`, by the origin of the pictures
+    training: str = '',  # what else should be known of the training
+) -> str:  # in Markdown
+    "The model card of a ready-made restorer."
+    experiment = restoration_experiments[name]
+    steps = 100 * sum(o.epochs for o in experiment.stages)
+    tables = [f'{origin}, {rows[0]["n"]} pictures:\n\n{_score_table(rows)}' for origin, rows in scores.items()]
+    parts = {
+        'What it is for': f'{restorer_purposes[name].capitalize()}.',
+        'What it cannot do': _cannot[name],
+        'Data and licence': 'Trained on photos of the Oxford-IIIT Pet data set, CC BY-SA 4.0, as these weights are: '
+        '<https://www.robots.ox.ac.uk/~vgg/data/pets/>. A tenth of them, by name, was held out.',
+        'Training': f'`lesson7_experiment {experiment.address}`: {steps:,} batches of crops, seed '
+        f'{experiment.seeds[0]}. {training}'.strip(),
+        'Scores': 'PSNR in dB, more is better, and in brackets the distance in the features of a ResNet-18 that '
+        'no loss used, less is better. The best classical filter is chosen for each damage with the good pictures at '
+        'hand.\n\n' + '\n\n'.join(tables),
+    }
+    return f'# {name}\n\n' + '\n\n'.join(f'## {k}\n\n{v}' for k, v in parts.items()) + '\n'
+
+
+def _score_table(rows: Sequence[dict]) -> str:
+    "Rows of `test_scores` as a table in Markdown: a line for each damage."
+    lines = ['| damage | untouched | median | best classical filter | network |', '|---|---|---|---|---|']
+    for damage in dict.fromkeys(o['damage'] for o in rows):
+        by = {o['method']: o for o in rows if o['damage'] == damage}
+        classical = [o for o in by.values() if o['method'] not in ('untouched', 'median', 'network')]
+        best = max(classical, key=lambda o: o['psnr'], default=None)
+        cells = [_cell(by[k]) for k in ('untouched', 'median')]
+        cells += ['' if best is None else f'{_cell(best)} {best["method"]}', _cell(by['network'])]
+        lines.append(f'| {damage} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def _cell(row: dict) -> str:
+    second = f' ({row["second"]:.3f})' if 'second' in row else ''
+    return f'{row["psnr"]:.2f}{second}'

@@ -6,10 +6,11 @@
 __all__ = ['progress']
 
 # %% ../../nbs/core/02_progress.ipynb #cad734ed
+import math
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .env import defaults, in_notebook, is_live
@@ -20,19 +21,23 @@ def _hms(secs):
     return f'{secs // 3600}:{minutes}' if secs >= 3600 else minutes
 
 
-def _count(n, total, secs):
+def _number(n):
+    return str(n) if isinstance(n, int) else f'{n:.1f}'
+
+
+def _count(n, total, secs, unit=''):
     "How far and how long: `n` of `total` things done in `secs` seconds."
     if not total:
-        return f'{n} [{_hms(int(secs))}]'
+        return f'{_number(n)}{unit} [{_hms(int(secs))}]'
     left = _hms(int(secs / n * max(total - n, 0))) if n else '?'
-    return f'{n}/{total} [{_hms(int(secs))}<{left}]'
+    return f'{_number(n)}/{_number(total)}{unit} [{_hms(int(secs))}<{left}]'
 
 
-def _bar(n, total, secs, desc='', comment='', width=24):
+def _bar(n, total, secs, desc='', comment='', unit='', width=24):
     "One line of progress, with a bar of characters if the end is known."
-    full = min(width, width * n // total) if total else 0
+    full = min(width, int(width * n / total)) if total else 0
     bar = f"{'█' * full}{'·' * (width - full)} " if total else ''
-    return f"{desc + ': ' if desc else ''}{bar}{_count(n, total, secs)}{' ' + comment if comment else ''}"
+    return f"{desc + ': ' if desc else ''}{bar}{_count(n, total, secs, unit)}{' ' + comment if comment else ''}"
 
 # %% ../../nbs/core/02_progress.ipynb #9c3394d5
 class _TerminalLine:
@@ -77,10 +82,10 @@ class _NotebookBar:
         self.display = None
 
     def show(self, bar):
-        text = f'{_count(bar.n, bar.total, bar.seconds())} {bar.comment}'
+        text = f'{_count(bar.n, bar.total, bar.seconds(), bar.unit)} {bar.comment}'
         if self.box is None:
             return self._open(bar, text)
-        self.box.children[1].value = bar.n if bar.total else 1
+        self.box.children[1].value = int(bar.n) if bar.total else 1
         self.box.children[2].value = text
 
     def close(self, bar):
@@ -102,7 +107,9 @@ class _NotebookBar:
         self.box = HBox(
             [
                 Label(bar.desc),
-                IntProgress(bar.n if bar.total else 1, max=bar.total or 1, bar_style='' if bar.total else 'info'),
+                IntProgress(
+                    int(bar.n) if bar.total else 1, max=math.ceil(bar.total or 1), bar_style='' if bar.total else 'info'
+                ),
                 Label(text),
             ]
         )
@@ -140,18 +147,25 @@ class progress:
         total: int | None = None,  # how many items there will be, if `iterable` has no length
         desc: str = '',  # a word in front of the bar
         leave: bool = False,  # leave the last state on the screen?
+        size: Callable[[Any], float] | None = None,  # item → how much work it is, for a list of items; None: 1
+        unit: str = '',  # what `size` counts, such as ' MP'
     ):
         self.it = iterable
         self.desc = desc
         self.leave = leave
+        self.unit = unit
         self.comment = ''  # may be set during the loop
         self.total = len(iterable) if total is None and hasattr(iterable, '__len__') else total
+        self.items = self.total or 0
         self.live = is_live() if defaults.progress is None else defaults.progress
+        self.sizes = [float(size(o)) for o in iterable] if size is not None and self.live else None
+        if self.sizes is not None:
+            self.total = sum(self.sizes)
         self.n = 0
         self.start = time.time()
 
     def __len__(self) -> int:
-        return self.total or 0
+        return self.items
 
     def seconds(self) -> float:  # since the loop began
         "How long it has taken so far."
@@ -159,7 +173,7 @@ class progress:
 
     def line(self) -> str:  # without a line end
         "The state of the loop as one line of text."
-        return _bar(self.n, self.total, self.seconds(), self.desc, self.comment)
+        return _bar(self.n, self.total, self.seconds(), self.desc, self.comment, self.unit)
 
     def __iter__(self) -> Iterator[Any]:
         self.n = 0
@@ -167,13 +181,27 @@ class progress:
         self.last = self.start  # when it was drawn
         if not self.live:
             return (yield from self.it)
-        place = _place()
+        self.place = _place()
         try:
-            for o in self.it:
+            for i, o in enumerate(self.it):
+                self.done = self.n  # before this item
+                self.now = 1 if self.sizes is None else self.sizes[i]
                 yield o
-                self.n += 1
-                if time.time() - self.last > 0.1:
-                    self.last = time.time()
-                    place.show(self)
+                self.n = self.done + self.now
+                self._draw()
         finally:
-            place.close(self)
+            self.place.close(self)
+
+    def part(
+        self,
+        share: float,  # 0 to 1
+    ) -> None:
+        "Say how much of the running item is done."
+        if self.live and self.sizes is not None:
+            self.n = self.done + share * self.now
+            self._draw()
+
+    def _draw(self):
+        if time.time() - self.last > 0.1:
+            self.last = time.time()
+            self.place.show(self)

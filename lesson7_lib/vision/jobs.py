@@ -9,7 +9,7 @@ __all__ = ['JobReport', 'failure_reason', 'plan_job', 'make_writable']
 import errno
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class JobReport:
     what: str = 'processed'  # what was done to the pictures, such as 'restored'
     skipped: list[Path] = field(default_factory=list)  # files that are no pictures by their endings
     notes: list[tuple[Path, str]] = field(default_factory=list)  # new file, and how it differs from the old one
+    sources: dict[Path, Path] = field(default_factory=dict)  # new file → its picture, as planned
 
     @property
     def skipped_by_ending(self) -> dict[str, int]:  # such as {'.mov': 12, '.txt': 1}; '' for names without an ending
@@ -43,7 +44,7 @@ class JobReport:
     ) -> None:
         "Note that a new file was made."
         self.done.append(dst)
-        if dst.suffix.lower() != src.suffix.lower():
+        if (src.suffix.lower(), dst.suffix.lower()) == ('.gif', '.png'):
             self.notes.append((dst, f'written as {dst.suffix}, since a {src.suffix} file cannot hold its colours'))
         if lost := '; '.join(lost):
             self.notes.append((dst, f'lost: {lost}'))
@@ -84,10 +85,13 @@ def _is_below(path: str | Path, folder: str | Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _places(path: Path, to: Path, report: JobReport) -> list[tuple[Path, Path]]:
+_Rename = Callable[[str | Path], Path]
+
+
+def _places(path: Path, to: Path, report: JobReport, rename: _Rename) -> list[tuple[Path, Path]]:
     "The pictures of a file or folder with their new places; the rest of the folder goes into the report."
     if not path.is_dir():
-        return [(path, to / photo_name(path.name))]
+        return [(path, to / rename(path.name))]
     pictures = get_image_files(path, on_problem=lambda o, why: report.failed.append((o, why)))
     others = other_files(path, pictures)
     if not _is_below(path, to):
@@ -95,7 +99,13 @@ def _places(path: Path, to: Path, report: JobReport) -> list[tuple[Path, Path]]:
         pictures = [o for o in pictures if o.parent not in results]
         others = [o for o in others if o.parent not in results]
     report.skipped += others
-    return [(o, to / photo_name(o.relative_to(path))) for o in pictures]
+    return [(o, to / rename(o.relative_to(path))) for o in pictures]
+
+
+def _without_results(places: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    "The places without pictures that are the result of a picture beside them, as where `a.jpg` becomes `a_new.jpg`."
+    results = {os.path.abspath(dst) for src, dst in places if src != dst and src.parent == dst.parent}
+    return [(src, dst) for src, dst in places if os.path.abspath(src) not in results]
 
 
 def _refusal(src: Path, dst: Path, originals: dict[tuple, Path], taken: dict[tuple, Path]) -> str | None:
@@ -140,6 +150,7 @@ def plan_job(
     to: str | Path,  # folder for the new files: the same names, and the same places below a folder
     overwrite: bool = False,  # also make anew what is there already?
     what: str = 'processed',  # what is done to the pictures, for the report
+    rename: Callable[[str | Path], Path] = photo_name,  # name of a picture → name of its result
 ) -> tuple[list[tuple[Path, Path]], JobReport]:  # pairs (picture, new file) to be done; and what is decided already
     "What goes where in a job over pictures. Nothing is written. Raises `ValueError` where there are no pictures."
     to = user_path(to)
@@ -147,7 +158,7 @@ def plan_job(
     sources = [user_path(o) for o in listify(paths)]
     if not sources:
         raise ValueError('no file and no folder was given')
-    places = [pair for o in sources for pair in _places(o, to, report)]
+    places = _without_results([pair for o in sources for pair in _places(o, to, report, rename)])
     if not places:
         said = str(JobReport(failed=report.failed, skipped=report.skipped)).partition('\n')[2]
         where = ', '.join(f"'{o}'" for o in sources)
@@ -163,7 +174,9 @@ def plan_job(
         taken.setdefault(file_identity(dst), src)
         if why:
             report.failed.append((src, why))
-        elif there:
+            continue
+        report.sources[dst] = src
+        if there:
             report.kept.append(dst)
         else:
             jobs.append((src, dst))
