@@ -174,7 +174,7 @@ EXAMPLES = {
     'model_of_2018': (lambda o: o(importlib.import_module('lesson7_lib.human_numbers_rnn').Model3, nv=NV, nh=8), ids),
     'PlainBlock': (lambda o: o(4), maps),
     'DamageEstimate': (lambda o: o(3), pic),
-    'RestorationNet': (lambda o: o(nf=8, dilations=(1,)), pic),
+    'RestorationNet': (lambda o: o(widths=(8, 8), depths=(1, 1)), pic),
     'RestorationLoss': (lambda o: o(), lambda: (pic(), pic(), torch.rand(2, 5))),
     'create_body': (lambda o: o('squeezenet1_1', False), lambda: pic(side=32)),
     'feature_net': (lambda o: o('squeezenet1_1', weights=False), lambda: pic(side=32)),

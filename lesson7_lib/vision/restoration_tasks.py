@@ -91,14 +91,13 @@ _old_tests = {
     'old print': OldPrint(clean=0),
     'clean': TestDamage(),
 }
-_wide = dict(dilations=(1, 2, 4, 4, 2, 1))
-_colour = dict(dilations=(1, 2, 4, 8, 4, 2), down=4, up=4, same_brightness=True)
+_colour = dict(down=4, up=4, same_brightness=True)
 restoration_tasks = {
     o.name: o
     for o in (
         RestorationTask('photo', BlindDegradation(), _photo_tests),
         RestorationTask('x2', HalfSize(), _x2_tests, dict(down=1, up=2, scaled=False)),
-        RestorationTask('old', OldPrint(), _old_tests, _wide),
+        RestorationTask('old', OldPrint(), _old_tests),
         RestorationTask('colour', GreyCopy(), {'grey': GreyCopy()}, _colour),
     )
 }
