@@ -7,8 +7,10 @@ as text.
 """
 
 import ast
+import copy
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'lesson7_lib'
@@ -150,6 +152,15 @@ def imported(tree: ast.Module, path: Path) -> dict[str, str]:
     return found
 
 
+def aliases(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
+    "Class, other name and method of each line like `ItemList.split_none = ItemList.no_split`."
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            new, old = node.targets[0], node.value
+            if isinstance(old, ast.Attribute) and ast.unparse(new.value) == ast.unparse(old.value):
+                yield ast.unparse(new.value), new.attr, old.attr
+
+
 def collect_patches(trees: dict[Path, ast.Module]) -> dict[str, list[tuple[Path, ast.FunctionDef]]]:
     "Class name -> the methods that are added to it, with the module that adds them."
     found: dict[str, list[tuple[Path, ast.FunctionDef]]] = {}
@@ -158,6 +169,12 @@ def collect_patches(trees: dict[Path, ast.Module]) -> dict[str, list[tuple[Path,
             if is_patch(node):
                 for name in owners(node):
                     found.setdefault(name, []).append((path, node))
+    for tree in trees.values():
+        for owner, name, old in aliases(tree):
+            for path, node in [o for o in found.get(owner, []) if o[1].name == old]:
+                node = copy.deepcopy(node)
+                node.name = name
+                found[owner].append((path, node))
     return found
 
 

@@ -69,12 +69,12 @@ def _get(url, force, path):
 
 def untar_data(
     url: str
-    | os.PathLike,  # one of `URLs`, an address of a `.tgz`, a `.zip` or a plain file, or the path of such a file
+    | os.PathLike,  # one of `URLs`, an address of an archive (`.tgz`, `.zip`), a plain or compressed file; or a path
     dest: str
     | os.PathLike
     | None = None,  # the folder in which the data set's own folder is put; `None`: `cache_dir()`
     force_download: bool = False,  # get it again? What was there is moved aside
-) -> Path:  # the data set's folder
+) -> Path:  # the data set's folder; for a single file, the file
     "The data set of `url`: from the cache, mirror or internet, or made. Raises `DataError`, which names each place."
     url = address_of(url)
     get = functools.partial(_get, url, force_download)

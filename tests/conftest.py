@@ -26,18 +26,17 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     "Before anything is imported, so that child processes get it too."
-    os.environ.update(MPLBACKEND='agg', PYTHONDONTWRITEBYTECODE='1')
+    os.environ.update(MPLBACKEND='agg', OMP_NUM_THREADS='1')  # two workers on two cores
     root = str(TESTS.parent)
     if root not in os.environ.get('PYTHONPATH', '').split(os.pathsep):
         os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
     sys.path.insert(0, root)
     if config.getoption('--real-data'):
         return
-    os.environ['OMP_NUM_THREADS'] = '1'  # two workers on two cores
     for name in ('LESSON7_MIRROR', 'LESSON7_FULL', 'IN_TEST'):
         os.environ.pop(name, None)
-    if 'LESSON7_TEST_CACHE' not in os.environ:
-        os.environ['LESSON7_TEST_CACHE'] = tempfile.mkdtemp(prefix='lesson7_tests_')
+    if 'LESSON7_TEST_CACHE' not in os.environ:  # a worker has that of the process which started it
+        os.environ['LESSON7_TEST_CACHE'] = config.made_cache = tempfile.mkdtemp(prefix='lesson7_tests_')
     os.environ['LESSON7_CACHE'] = os.environ['LESSON7_TEST_CACHE']
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         os.environ[name] = DEAD
@@ -46,8 +45,8 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     "The cache of this run goes, once, with the process that made it."
-    if not hasattr(config, 'workerinput') and not config.getoption('--real-data'):
-        shutil.rmtree(os.environ.get('LESSON7_TEST_CACHE', ''), ignore_errors=True)
+    if hasattr(config, 'made_cache'):
+        shutil.rmtree(config.made_cache, ignore_errors=True)
 
 
 # what takes longest, longest first: begun last, one of them would go on alone while the other worker has nothing to do
@@ -84,6 +83,16 @@ def copy_checkout(to: Path) -> Path:
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, to / name)
     return to
+
+
+@pytest.fixture(scope='session')
+def originals():
+    "Starts scripts in processes that need not load PyTorch again."
+    from copies import Originals
+
+    originals = Originals()
+    yield originals
+    originals.close()
 
 
 @pytest.fixture

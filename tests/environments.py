@@ -65,3 +65,9 @@ def make_environment(wheel: Path, folder: Path, *more: str) -> Path:
             if source.exists() and not to.exists():
                 to.symlink_to(source)
     return python
+
+
+def installed_command(python: Path, name: str) -> Path:
+    "A command that came with a package of the environment; to be run by its interpreter."
+    site = Path(sh(python, '-c', 'import sysconfig; print(sysconfig.get_paths()["purelib"])').strip())
+    return next(p / name for p in (python.parent, site / 'bin') if (p / name).exists())

@@ -1,7 +1,8 @@
 """Checks on the real data, from a mirror or the internet: digits, streets, pets, bedrooms, numbers in words.
 
-    LESSON7_MIRROR=path/to/archives pytest --real-data tests/real_data.py
+    LESSON7_MIRROR=path/to/archives pytest --real-data --dist loadgroup tests/real_data.py
 
+What needs the same data is one group: with `--dist loadgroup`, one process unpacks and opens them, once.
 Streets and bedrooms are on mirrors only: where no mirror has them, those tests are skipped, and say so.
 """
 # ruff: noqa: F403, F405  (the lecture's cells, with its star import)
@@ -32,6 +33,7 @@ def digits():
     return sets['ll']
 
 
+@pytest.mark.xdist_group('digits')
 def test_lists_and_prints():
     "60 000 and 10 000 digits; the lists print themselves as in the lecture."
     ll = digits()
@@ -44,6 +46,7 @@ def test_lists_and_prints():
     assert tuple(x.shape) == (1, 28, 28) and str(y) in '0123456789'
 
 
+@pytest.mark.xdist_group('digits')
 def test_statistics():
     """Mean and deviation of the training digits are the known ones (.1307 and .3081), and a normalised batch has
     nearly 0 and 1."""
@@ -69,6 +72,7 @@ def bunch(bs=128):
     return sets['data']
 
 
+@pytest.mark.xdist_group('digits')
 def test_three_epochs():
     "The lecture's basic CNN, 3 epochs at .1: at least 98.3 % with one seed."
     set_seed(42)
@@ -110,6 +114,7 @@ def streets():
     return sets['src']
 
 
+@pytest.mark.xdist_group('streets')
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_lists():
     "367 and 101 streets with masks of their own size, 233 more in `test`; twelve classes, `Void` last."
@@ -123,6 +128,7 @@ def test_streets_lists():
     assert repr(src.train).startswith('LabelList\ny: SegmentationLabelList (367 items)'), repr(src.train)
 
 
+@pytest.mark.xdist_group('streets')
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_masks():
     """Every value in all 701 masks is a class; the shares of the classes are CamVid's: a third road, one in a
@@ -137,6 +143,7 @@ def test_streets_masks():
     assert 0.25 < share['Road'] < 0.4 and 0.005 < share['Pole'] < 0.02 and 0.01 < share['Void'] < 0.08, share
 
 
+@pytest.mark.xdist_group('streets')
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_batches():
     "A batch as typed: (8, 3, 360, 480) floats and (8, 1, 360, 480) whole numbers, no class born at the edges."
@@ -147,6 +154,7 @@ def test_streets_batches():
     assert data.c == 12 and data.classes == list(sets['codes'])
 
 
+@pytest.mark.xdist_group('streets')
 @needs(URLs.CAMVID_TIRAMISU)
 def test_streets_learn():
     "Two epochs of a very small network at 45x60 get well over the road alone."
@@ -176,6 +184,7 @@ def pets(n=96):
     return Path(sets['pets'].name)
 
 
+@pytest.mark.xdist_group('pets')
 def test_pets_gan():
     """The lecture's cells of its third part, as typed but for pretrained weights, sizes and epochs; the GAN
     trains, both losses are recorded."""
@@ -293,6 +302,7 @@ def test_pets_gan():
     )
 
 
+@pytest.mark.xdist_group('pets')
 def test_pets_features():
     """The feature loss learns: with light steps on real pets its validation loss falls below that of doing
     nothing, and all terms are in the table."""

@@ -2,21 +2,16 @@
 left in peace.
 
 The killed one is a process of its own and gets SIGKILL, which no program can catch: in the middle of a batch, while
-it validates, while it writes its
-checkpoint. It is started again, with the same command, until it is done.
+it validates, while it writes its checkpoint. It is started again, with the same command, until it is done.
 """
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
+
 EPOCHS, KILLS = 6, 5
 
 CHILD = '''
@@ -55,28 +50,23 @@ print('done', flush=True)
 '''
 
 
-def start(digits, out, epochs=EPOCHS, slow=0.0):
-    "The training as a process; what was there goes on."
-    out.mkdir(exist_ok=True)
-    (out / 'beats').write_text('')
-    env = {
-        **os.environ,
-        'PYTHONPATH': str(ROOT) + os.pathsep + os.environ.get('PYTHONPATH', ''),
-        'OMP_NUM_THREADS': '1',
-    }
-    return subprocess.Popen(
-        [sys.executable, '-c', CHILD, str(digits), str(out), str(epochs), str(slow)],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def start(originals):
+    "Starts the training as a process; what was there goes on."
+
+    def start(digits, out, epochs=EPOCHS, slow=0.0):
+        out.mkdir(exist_ok=True)
+        (out / 'beats').write_text('')
+        return originals.start(CHILD, digits, out, epochs, slow, printed=out.with_suffix('.txt'), cwd=out)
+
+    return start
 
 
-def run_whole(digits, out):
-    p = start(digits, out)
-    text, _ = p.communicate(timeout=300)
-    assert p.returncode == 0 and text.rstrip().endswith('done'), text
+def is_done(p) -> bool:
+    "It came to its end, and was not killed before."
+    status = p.wait()
+    assert status in (0, -signal.SIGKILL), p.text()
+    return status == 0 and p.text().rstrip().endswith('done')
 
 
 def same(a, b):
@@ -92,59 +82,60 @@ def same(a, b):
         assert ha[k] == hb[k], f'{k} differs: {len(ha[k])} and {len(hb[k])} values, ends {ha[k][-2:]} and {hb[k][-2:]}'
 
 
-def test_killed_at_any_point():
+def test_killed_at_any_point(start, tmp_path):
     from lesson7_lib.synth.digits import make_digits
 
     rnd = random.Random()  # other points each time; the seed is printed, to do it again
     seed = rnd.randrange(10**6)
     rnd.seed(seed)
     print('seed of the kills', seed)
-    with tempfile.TemporaryDirectory() as d:
-        d = Path(d)
-        make_digits(d / 'digits', n_train=320, n_valid=60)
-        run_whole(d / 'digits', d / 'whole')
-        n = 320 // 32  # batches in an epoch
-        lives, killed = 0, 0
-        while not (d / 'broken' / 'final.pth').exists():
-            p = start(d / 'digits', d / 'broken', slow=0.01 if killed < KILLS else 0)
-            lives += 1
-            assert lives < 30, 'it never comes to an end'
-            if (
-                killed < KILLS
-            ):  # let it live for some batches, more than an epoch's on the average, then some milliseconds
-                beats, limit = rnd.randrange(1, 2 * n), time.time() + 120
-                while p.poll() is None and (d / 'broken' / 'beats').stat().st_size < beats and time.time() < limit:
-                    time.sleep(0.002)
-                time.sleep(rnd.random() * 0.03)
-                if p.poll() is None:
-                    p.send_signal(signal.SIGKILL)
-                    killed += 1
-            text, _ = p.communicate(timeout=300)
-            assert p.returncode in (0, -signal.SIGKILL), text
-        print(f'killed {killed} times, {lives} lives')
-        assert killed
-        same(d / 'whole', d / 'broken')
-        left = sorted(o.name for o in (d / 'broken' / 'models').iterdir())
-        assert 'run.safetensors' in left, left
+    digits, whole, broken = [tmp_path / o for o in ('digits', 'whole', 'broken')]
+    make_digits(digits, n_train=320, n_valid=60)
+    n = 320 // 32  # batches in an epoch
+    assert is_done(start(digits, whole))
+    lives, killed = 0, 0
+    while not (broken / 'final.pth').exists():
+        p = start(digits, broken, slow=0.01 if killed < KILLS else 0)
+        lives += 1
+        assert lives < 30, 'it never comes to an end'
+        if killed < KILLS:
+            # let it live for some batches, more than an epoch's on the average, then some milliseconds
+            beats, limit = rnd.randrange(1, 2 * n), time.time() + 120
+            while p.poll() is None and (broken / 'beats').stat().st_size < beats and time.time() < limit:
+                time.sleep(0.002)
+            time.sleep(rnd.random() * 0.03)
+            p.kill()
+            killed += not is_done(p)
+        else:
+            assert is_done(p), p.text()
+    print(f'killed {killed} times, {lives} lives')
+    assert killed
+    same(whole, broken)
+    left = sorted(o.name for o in (broken / 'models').iterdir())
+    assert 'run.safetensors' in left, left
 
 
-def test_killed_while_saving():
+def test_killed_while_saving(start, tmp_path):
     """Killed again and again right after an epoch's last batch, where the checkpoint is written: it is always a
     whole file, of the old epoch or of the new."""
     from lesson7_lib.core.checkpoint import load_tensors
     from lesson7_lib.synth.digits import make_digits
 
-    with tempfile.TemporaryDirectory() as d:
-        d = Path(d)
-        make_digits(d / 'digits', n_train=320, n_valid=60)
-        for wait in (0, 0.01, 0.03, 0.1, 0.3):
-            p = start(d / 'digits', d / 'run', epochs=200)
-            while p.poll() is None and (d / 'run' / 'beats').stat().st_size < 11:
+    digits, run = tmp_path / 'digits', tmp_path / 'run'
+    make_digits(digits, n_train=320, n_valid=60)
+    checkpoint = run / 'models' / 'run.safetensors'
+    for wait in (0, 0.01, 0.03, 0.1, None):
+        p = start(digits, run, epochs=200)
+        while p.poll() is None and (run / 'beats').stat().st_size < 11:
+            time.sleep(0.0005)
+        if wait is None:  # the last one has written a whole file, however slow this machine is
+            while p.poll() is None and not checkpoint.exists():
                 time.sleep(0.0005)
+        else:
             time.sleep(wait)
-            assert p.poll() is None, p.communicate()[0]
-            p.send_signal(signal.SIGKILL)
-            p.communicate()
-            fn = d / 'run' / 'models' / 'run.safetensors'
-            if wait >= 0.1 or fn.exists():
-                load_tensors(fn)
+        assert p.poll() is None, p.text()
+        p.kill()
+        assert not is_done(p)
+        if checkpoint.exists():
+            load_tensors(checkpoint)
+    assert checkpoint.exists()

@@ -28,7 +28,9 @@ FLAGS = [
     '--disable-component-update',
     '--disable-sync',
     '--disable-dev-shm-usage',
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',  # what is elsewhere does not exist
 ]
+PATIENCE = 120_000  # milliseconds; a machine may have other work
 LOAD_ALL = '''Promise.all([...document.images].map(o => {
     o.loading = "eager"; return o.complete || new Promise(done => o.onload = o.onerror = done) }))'''
 PHONE = dict(width=390, height=844)
@@ -54,8 +56,14 @@ def browser():
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'  # a connection is used again
+
     def log_message(self, *args):
         pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64  # a browser knocks many times at once, and this machine may be busy
 
 
 class Site:
@@ -71,9 +79,7 @@ class Site:
     def __enter__(self):
         from playwright.sync_api import sync_playwright
 
-        self.server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), functools.partial(Quiet, directory=str(self.folder))
-        )
+        self.server = Server(('127.0.0.1', 0), functools.partial(Quiet, directory=str(self.folder)))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.base = f'http://127.0.0.1:{self.server.server_address[1]}/'
         self.play = sync_playwright().start()
@@ -90,18 +96,15 @@ class Site:
         if line not in self.bad:
             self.bad.append(line)
 
+    def is_ours(self, url):
+        return url.startswith((self.base, 'data:', 'blob:'))
+
     def open(self, width, height, **kw):
         "A page of the browser that may ask nobody but us, and reports what goes wrong on it."
         ctx = self.browser.new_context(viewport=dict(width=width, height=height), **kw)
-
-        def gate(route):
-            if route.request.url.startswith((self.base, 'data:', 'blob:')):
-                return route.continue_()
-            self.fault(f'asks elsewhere for {route.request.url}')
-            route.abort()
-
-        ctx.route('**/*', gate)
+        ctx.set_default_timeout(PATIENCE)
         page = ctx.new_page()
+        page.on('request', lambda r: None if self.is_ours(r.url) else self.fault(f'asks elsewhere for {r.url}'))
         page.on('console', lambda m: self.fault(f'console: {m.text}') if m.type in ('error', 'warning') else None)
         page.on('pageerror', lambda e: self.fault(f'script: {e}'))
         page.on(
@@ -115,8 +118,7 @@ class Site:
         self.where = where
         page.goto(self.base + where, wait_until='load')
         page.evaluate('window.MathJax?.startup?.promise')
-        for d in page.query_selector_all('details:not([open])'):
-            d.evaluate('o => o.open = true')
+        page.eval_on_selector_all('details', 'e => e.forEach(o => o.open = true)')
         page.evaluate(LOAD_ALL)
         for src in page.eval_on_selector_all('img', 'e => e.filter(o => !o.naturalWidth).map(o => o.src.slice(0, 90))'):
             self.fault(f'picture not drawn: {src}')
@@ -165,7 +167,7 @@ class Site:
         self.where = 'search'
         page.goto(self.base + 'search.html?q=' + quote(name), wait_until='load')
         try:
-            page.wait_for_selector('#search-results li a', timeout=15000)
+            page.wait_for_selector('#search-results li a')
         except Exception:
             return self.fault(f'nothing found for {name}')
         hit = page.locator('#search-results li a').first.get_attribute('href')
@@ -173,8 +175,9 @@ class Site:
             self.fault(f'the first hit for {name} is {hit}, not its entry on {where}')
         page.wait_for_load_state('networkidle')  # the list of hits fetches a page for each
         page.goto(self.base + hit, wait_until='load')
-        page.wait_for_timeout(200)
-        if not page.locator(f'[id="{hit.split("#")[1]}"]').is_visible():
+        try:
+            page.locator(f'[id="{hit.split("#")[1]}"]').wait_for(state='visible')
+        except Exception:
             self.fault(f'the entry behind {hit} cannot be seen')
 
     def check_slider(self, page):

@@ -4,14 +4,6 @@ its own maps.
 Both kinds and an encoder with ways of its own, with `find_unused_parameters=False`: every parameter must get its gradient in every step.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-
 CHILD = '''
 import sys, torch, torch.distributed as dist, torch.nn.functional as F
 from torch import nn, optim
@@ -56,34 +48,27 @@ if n > 1: dist.destroy_process_group()
 '''
 
 
-def train(n, place):
+def train(originals, n, place):
     "Starts `n` processes and waits for them."
-    ps = [
-        subprocess.Popen(
-            [sys.executable, '-c', CHILD, str(r), str(n), str(place)],
-            env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for r in range(n)
+    processes = [
+        originals.start(CHILD, rank, n, place, printed=place / f'{n}_{rank}.txt', cwd=place, limit=400)
+        for rank in range(n)
     ]
     try:
-        outs = [p.communicate(timeout=400)[0] for p in ps]
+        ends = [p.wait() for p in processes]
     finally:
-        for p in ps:
+        for p in processes:
             p.kill()
-    assert not any(p.returncode for p in ps), '\n'.join(outs)
+    assert not any(ends), '\n'.join(p.text() for p in processes)
 
 
-def test_two_processes_as_one():
+def test_two_processes_as_one(originals, tmp_path):
     import torch
 
-    with tempfile.TemporaryDirectory() as d:
-        train(1, Path(d))
-        train(2, Path(d))
-        for i in range(3):
-            one, a, b = [torch.load(Path(d) / f'{k}_{i}.pth', weights_only=True) for k in ('1_0', '2_0', '2_1')]
-            for k in one:
-                assert torch.equal(a[k], b[k]), f'the processes differ: {k}'
-                assert torch.allclose(one[k], a[k], rtol=1e-3, atol=1e-5), f'two processes end elsewhere than one: {k}'
+    train(originals, 1, tmp_path)
+    train(originals, 2, tmp_path)
+    for i in range(3):
+        one, a, b = [torch.load(tmp_path / f'{k}_{i}.pth', weights_only=True) for k in ('1_0', '2_0', '2_1')]
+        for k in one:
+            assert torch.equal(a[k], b[k]), f'the processes differ: {k}'
+            assert torch.allclose(one[k], a[k], rtol=1e-3, atol=1e-5), f'two processes end elsewhere than one: {k}'

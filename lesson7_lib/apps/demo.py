@@ -680,8 +680,11 @@ def demo_main(
             print(f'{s.num}  {s.title}: {s.idea}')
         return 0
     os.environ.setdefault('MPLBACKEND', 'agg')
+    from lesson7_lib.core.env import printable
+
     try:
-        run_demo(opts)
+        with printable():
+            run_demo(opts)
     except KeyboardInterrupt:
         print('\nlesson7_demo: stopped; no page was written', file=sys.stderr)
         return 130

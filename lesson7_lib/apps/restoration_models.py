@@ -135,7 +135,7 @@ _small_data = partial(restoration_crops, size=32, bs=4, steps=5, n_valid=8)
 _small_model = partial(restoration_learner, widths=(8,), depths=(1,))
 restoration_experiments = register_experiments(
     [
-        _experiment('photo', 150, 'JPEG, noise, blur and shrinking in any mixture'),
+        _experiment('photo', 125, 'JPEG, noise, blur and shrinking in any mixture'),
         _experiment('x2', 50, 'twice as large; begins with `photo`', model=after_photo),
         _experiment('old', 50, 'scratches, dust, fading; begins with `photo`', model=after_photo),
         _experiment('colour', 60, 'colours for grey photos: a guess'),

@@ -35,6 +35,7 @@ from lesson7_lib.core.items import (
     register_data_kind,
 )
 from .metrics import CrossEntropyFlat
+from .table import check_finite, check_length, is_number
 
 # %% ../../nbs/core/09_databunch.ipynb #62c4250b
 @patch
@@ -126,8 +127,13 @@ class BatchLoader:
         num_workers: int | None = None,  # processes, if data do not fit in memory; None: `defaults.num_workers`
         after_batch: list[Callable[..., tuple]] | None = None,  # functions `(x, y) -> (x, y)` of batches on the device
     ) -> None:
-        if not (isinstance(bs, (int, np.integer)) and bs > 0):
+        check_length(dataset)
+        if not is_number(bs, 1, whole=True):
             raise ValueError(f'bs={bs!r}: the batch size has to be a whole number, 1 or more.')
+        if num_workers is not None and not is_number(num_workers, 0, whole=True):
+            raise ValueError(
+                f'num_workers={num_workers!r}: the number of processes has to be a whole number, 0 or more.'
+            )
         if drop_last and 0 < len(dataset) < bs:
             raise ValueError(
                 f'bs={bs} is larger than the training set of {len(dataset)} items: '
@@ -138,7 +144,7 @@ class BatchLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.device = torch.device(device or default_device())
-        self.num_workers = num_workers
+        self.num_workers = num_workers if num_workers is None else int(num_workers)
         self.after_batch = [] if after_batch is None else after_batch
 
     def __len__(self) -> int:
@@ -366,6 +372,7 @@ class DeviceLoader(BatchLoader):
         dl: DataLoader,  # the PyTorch loader
         device: torch.device | str | None = None,  # where the batches go; None: `default_device()`
     ) -> None:
+        check_length(dl.dataset)
         self.dl = dl
         self.dataset = dl.dataset
         self.bs = dl.batch_size
@@ -384,10 +391,7 @@ class DeviceLoader(BatchLoader):
     def in_order(self) -> 'DeviceLoader':
         "A loader of all items in the order of the data set. Raises `ValueError` where a sampler chooses them."
         dl = self.dl
-        usual = (
-            torch_data.SequentialSampler,
-            torch_data.RandomSampler,
-        )  # not their subclasses: an own order is a choice
+        usual = (torch_data.SequentialSampler, torch_data.RandomSampler)  # their subclasses have an order of their own
         chosen = dl.batch_size is None or type(dl.sampler) not in usual
         if chosen and not isinstance(dl.dataset, torch_data.IterableDataset):
             raise ValueError(
@@ -395,20 +399,15 @@ class DeviceLoader(BatchLoader):
                 'assigned to items. Give a DataLoader of a `torch.utils.data.Subset`, with shuffle=False.'
             )
         res = copy.copy(self)
-        res.dl = DataLoader(
-            dl.dataset,
-            dl.batch_size,
-            num_workers=dl.num_workers,
-            collate_fn=dl.collate_fn,
-            worker_init_fn=dl.worker_init_fn,
-        )
+        kept = {k: getattr(dl, k) for k in ('num_workers', 'collate_fn', 'worker_init_fn')}
+        res.dl = DataLoader(dl.dataset, dl.batch_size, **kept)
         return res
 
 
 def item_lists(
     ds: Any,  # a `LabelList`, or any data set of pairs
 ) -> tuple[ItemList, ItemList]:  # empty lists of inputs and of labels
-    "Empty lists of the kinds that can handle and show the inputs and labels of `ds`."
+    "Empty lists of the kinds that can handle and show the inputs and labels of `ds`. Raises `ValueError` for NaN."
     if hasattr(ds, 'x') and isinstance(ds.x, ItemList):
         return ds.x[:0], ds.y[:0]
     if not len(ds):
@@ -416,6 +415,8 @@ def item_lists(
     y, classes = ds[0][1], getattr(ds, 'classes', None)
     if classes is not None:
         return TensorList([]), CategoryList([], classes=classes)
+    if isinstance(ds, TensorDataset):
+        check_finite(ds.tensors[1])
     if isinstance(y, float) or (isinstance(y, Tensor) and (y.ndim or y.is_floating_point())):
         return TensorList([]), FloatList([torch.as_tensor(y).float().numpy()])
     n = int(ds.tensors[1].max()) + 1 if isinstance(ds, TensorDataset) else getattr(ds, 'c', None)
@@ -444,12 +445,13 @@ def create(
     device: torch.device | str | None = None,  # where the batches go; None: `default_device()`
 ) -> DataBunch:  # with loaders for all sets
     "A bunch from data sets. Raises `ValueError` where the training set is empty or smaller than a batch."
+    check_length(train_ds)
     if not len(train_ds):
         raise ValueError('The training set has no items: there is nothing to train on.')
     kw = dict(num_workers=num_workers, device=device)
 
     def _dl(ds):
-        return None if ds is None else cls._dl(ds, val_bs or bs, **kw)
+        return None if ds is None else cls._dl(ds, bs if val_bs is None else val_bs, **kw)
 
     fix = train_ds
     if isinstance(train_ds, LabelList):
@@ -484,7 +486,9 @@ def from_tensors(
     classes: Sequence[Any] | None = None,  # names of the classes; None: their numbers
     **kwargs: Any,  # further settings of `DataBunch.create`
 ) -> DataBunch:  # with `TensorList`s
-    "A bunch from tensors or arrays."
+    "A bunch from tensors or arrays. Raises `ValueError` for labels that are NaN, or of another kind in validation."
+    if (xv is None) != (yv is None):
+        raise ValueError('Validation needs inputs and labels: give both, xv and yv, or neither.')
     x, y = torch.as_tensor(x), torch.as_tensor(y)
     cats = not y.is_floating_point() and y.ndim == 1
     if cats and classes is None:
@@ -492,6 +496,8 @@ def from_tensors(
     kind = partial(CategoryList, classes=classes) if cats else FloatList if y.is_floating_point() else TensorList
 
     def _ll(x, y):
+        if cats and y.is_floating_point():
+            raise ValueError('The labels are whole numbers (categories) in training, but floats in validation.')
         return LabelList(TensorList(x), kind(y))
 
     res = cls.create(_ll(x, y), None if xv is None else _ll(torch.as_tensor(xv), torch.as_tensor(yv)), bs=bs, **kwargs)

@@ -21,7 +21,7 @@ class BatchLoader:
     shuffle: bool
     drop_last: bool
     device: Any
-    num_workers: int | None
+    num_workers: Any
     after_batch: Any
     def __init__(self, dataset: Any, bs: int=64, shuffle: bool=False, drop_last: bool=False, device: torch.device | str | None=None, num_workers: int | None=None, after_batch: list[Callable[..., tuple]] | None=None) -> None: ...
     def __len__(self) -> int: ...

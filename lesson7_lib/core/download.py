@@ -117,8 +117,7 @@ class ArchiveError(DataError):
 # %% ../../nbs/core/04_download.ipynb #9f784eb3
 def cache_dir() -> Path:  # not created, not resolved
     "Where data sets and weights are stored: `LESSON7_CACHE` or `~/.lesson7`."
-    cache = os.environ.get('LESSON7_CACHE')
-    return user_path(cache) if cache else Path.home() / '.lesson7'
+    return user_path(os.environ.get('LESSON7_CACHE') or '~/.lesson7')
 
 
 def _mirror():
@@ -131,14 +130,13 @@ def _mirror():
     if mirror.startswith('file:'):
         return Path(url2pathname(urlsplit(mirror).path))
     if '://' in mirror:
-        raise DataError(
-            f"LESSON7_MIRROR is '{mirror}': give a folder, or an address that begins with http:// or https://"
-        )
+        raise DataError(f"LESSON7_MIRROR is '{mirror}': give a folder, or an address with http:// or https://")
     return user_path(mirror)
 
 # %% ../../nbs/core/04_download.ipynb #4fb84bee
 _archives = '.tar.gz', '.tgz', '.tar.bz2', '.tbz2', '.tbz', '.tar.xz', '.txz', '.tar', '.zip'
-_other_archives = '.7z', '.rar', '.tar.zst', '.tzst', '.tar.lz', '.tar.lz4', '.tar.z'
+_compressed = {'.gz': gzip.open, '.bz2': bz2.open, '.xz': lzma.open}  # single files
+_other_archives = '.7z', '.rar', '.zst', '.tzst', '.lz', '.lz4', '.lzma', '.z'
 
 
 def _plain_name(name, url):
@@ -159,22 +157,20 @@ def _file_name(url):
 
 
 def _stem(fname):
-    "The name of what comes out of the file `fname`: a folder for an archive, else the file itself."
-    return next((fname[: -len(o)] for o in _archives if fname.lower().endswith(o)), fname)
+    "The name of what comes out of the file `fname`: a folder for an archive, else a file."
+    return next((fname[: -len(o)] for o in (*_archives, *_compressed) if fname.lower().endswith(o)), fname)
 
 
 def is_archive(
     fname: str,  # the name of a file
 ) -> bool:
     "Is it an archive that `untar_data` unpacks, by its ending?"
-    return _stem(fname) != fname
+    return fname.lower().endswith(_archives)
 
 
 def data_folder(
     url: str,  # one of `URLs`, or any address, see `address_of`
-    dest: str
-    | os.PathLike
-    | None = None,  # the folder in which the data set's own folder is put; `None`: `cache_dir()`
+    dest: str | os.PathLike | None = None,  # where the data set's own folder is put; `None`: in `cache_dir()`
 ) -> Path:  # not created
     "Where the data set of `url` is stored once it has been fetched or made. Raises `DataError` for an unusable name."
     folder = cache_dir() if dest is None else user_path(dest)
@@ -190,7 +186,9 @@ def data_folder(
 def address_of(
     source: str | os.PathLike,  # an address, or the path of an archive or of another file
 ) -> str:  # an address as it is; for a path `file://…`
-    "The address of a data set. Raises `FileNotFoundError` for a path without a file, `DataError` for a folder."
+    "The address of a data set. Raises `TypeError`, `FileNotFoundError` without a file, `DataError` for a folder."
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f'{source!r} is no source of data: give one of `URLs`, an address, or the path of a file')
     if isinstance(source, str) and '://' in source and not source.startswith('file:'):
         return source
     is_address = isinstance(source, str) and source.startswith('file:')
@@ -358,26 +356,15 @@ def _is_zip(archive):
 
 # %% ../../nbs/core/04_download.ipynb #3bfc5b34
 _no_room = FileExistsError, NotADirectoryError, IsADirectoryError
-_damaged = (
-    EOFError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    ValueError,
-    LookupError,
-    RuntimeError,
-)
+_broken = EOFError, ValueError, LookupError, RuntimeError
+_damaged = *_broken, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError
 
 
-def safe_extract(
-    archive: str | os.PathLike,  # a tar archive, compressed or not, or a zip archive
-    dest: str | os.PathLike,  # the folder to fill, created if missing
-) -> tuple[int, int]:  # number of files, number of bytes
-    "Unpack `archive` into `dest`: files and folders only, never outside. Raises `ArchiveError`, and may leave a part."
-    archive, dest = user_path(archive), user_path(dest)
+@contextmanager
+def _named(archive):
+    "Errors inside the block become an `ArchiveError` that names the archive."
     try:
-        return _unpack(_zip_members(archive) if _is_zip(archive) else _tar_members(archive), dest, _stem(archive.name))
+        yield
     except ArchiveError as e:
         raise ArchiveError(f"The archive '{archive.name}' is refused: {e}. Nothing of it is used") from None
     except NotImplementedError as e:
@@ -388,6 +375,16 @@ def safe_extract(
         if isinstance(e, OSError) and e.errno not in (None, errno.EINVAL):  # invalid: a place before the beginning
             raise  # of the disk
         raise ArchiveError(f"The archive '{archive.name}' is cut short or damaged ({e}). Fetch it again") from e
+
+
+def safe_extract(
+    archive: str | os.PathLike,  # a tar archive, compressed or not, or a zip archive
+    dest: str | os.PathLike,  # the folder to fill, created if missing
+) -> tuple[int, int]:  # number of files, number of bytes
+    "Unpack `archive` into `dest`: files and folders only, never outside. Raises `ArchiveError`, and may leave a part."
+    archive, dest = user_path(archive), user_path(dest)
+    with _named(archive):
+        return _unpack(_zip_members(archive) if _is_zip(archive) else _tar_members(archive), dest, _stem(archive.name))
 
 
 def _unpack(members, dest, what):
@@ -429,9 +426,7 @@ def _read_note(path):
 
 def _count(path):
     "How many files there are at `path`, in all folders."
-    if not path.is_dir():
-        return int(path.exists())
-    return sum(len(files) for _, _, files in os.walk(path))
+    return sum(len(files) for _, _, files in os.walk(path)) if path.is_dir() else int(path.exists())
 
 
 def is_complete(
@@ -440,9 +435,7 @@ def is_complete(
 ) -> bool:  # `False` for a folder that we did not put there, and for one that has lost files
     "Is the data set at `path` there, and as complete as when it was put there?"
     note = _read_note(path)
-    if note is None or url is not None and not _same_source(note['url'], url):
-        return False
-    return _count(path) >= note['files']
+    return note is not None and (url is None or _same_source(note['url'], url)) and _count(path) >= note['files']
 
 
 def set_aside(
@@ -638,10 +631,23 @@ def _obtain(url, path, tmp):
         raise _not_found(_file_name(url), path, mirror_says, e, instead) from e
 
 # %% ../../nbs/core/04_download.ipynb #d98e12b6
+def _copy(file, dest):
+    "Copy a file, and decompress it if its ending says so. Raises `ArchiveError` for one that is damaged."
+    if _stem(file.name) == file.name:
+        return fetch_file(file, dest)
+    with _named(file), _compressed[file.suffix.lower()](file, 'rb') as f, open(dest, 'wb') as out:
+        begin = f.read(512)
+        out.write(begin)
+        shutil.copyfileobj(f, out)
+    if begin[257:262] == b'ustar':
+        raise ArchiveError(f"'{file.name}' holds a tar archive: rename it to '{_stem(file.name)}.tar{file.suffix}'")
+    return dest
+
+
 def _install(file, path, work):
     "Make the data set at `path` from `file`: unpack or copy it. `work` is an empty folder beside it."
     if not is_archive(file.name):
-        copy = fetch_file(file, work / 'copy')
+        copy = _copy(file, work / 'copy')
         set_aside(path)
         os.replace(copy, path)
         return
@@ -655,8 +661,7 @@ def _install(file, path, work):
             for o in list(inner.iterdir()):
                 o.rename(tmp / o.name)
             inner.rmdir()
-        if path.exists():
-            set_aside(path)
+        set_aside(path)
 
 
 def install_data(

@@ -9,6 +9,7 @@ __all__ = ['defaults', 'is_full', 'in_notebook', 'is_quiet', 'is_live', 'default
 # %% ../../nbs/core/00_env.ipynb #98cb9863
 import contextlib
 import importlib.metadata
+import io
 import os
 import platform
 import random
@@ -194,18 +195,54 @@ def ls(
     return sorted(self.iterdir())[:n_max]
 
 # %% ../../nbs/core/00_env.ipynb #0294229f
+class _Output(io.TextIOWrapper):
+    "A stream of text; writing to one that nobody reads any more raises `SystemExit`."
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            raise self._end() from None
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            raise self._end() from None
+
+    def _end(self) -> SystemExit:
+        "The exception that ends the program; what is left to be written goes nowhere."
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        return SystemExit(141)  # 128 + 13, the number of the signal for a broken pipe
+
+
 @contextmanager
-def printable() -> Iterator[None]:
-    "Context manager, decorator: printed characters that the terminal lacks become escapes such as `\\xfc`, no error."
-    streams = [o for o in (sys.stdout, sys.stderr) if hasattr(o, 'reconfigure')]
-    before = [o.errors for o in streams]
-    for o in streams:
-        o.reconfigure(errors='backslashreplace')
+def _output(name):
+    "Context manager: an `_Output` in the place of `sys.stdout` or `sys.stderr`, where that one is a usual stream."
+    before = getattr(sys, name)
+    if not isinstance(before, io.TextIOWrapper):  # a notebook's
+        yield
+        return
+    before.flush()
+    output = _Output(before.buffer, before.encoding, 'backslashreplace', line_buffering=before.line_buffering)
+    setattr(sys, name, output)
     try:
         yield
     finally:
-        for o, errors in zip(streams, before):
-            o.reconfigure(errors=errors)
+        setattr(sys, name, before)
+        try:
+            output.flush()
+        finally:
+            output.detach()
+
+
+@contextmanager
+def printable() -> Iterator[None]:
+    "Context manager, decorator: what the terminal lacks is printed as `\\xfc`; `SystemExit` where nobody reads it."
+    with _output('stderr'), _output('stdout'):
+        yield
 
 # %% ../../nbs/core/00_env.ipynb #38a85839
 def package_version(

@@ -30,8 +30,13 @@ from .env import listify
 def user_path(
     path: str | os.PathLike,  # as typed
 ) -> Path:  # not resolved: a relative path stays relative
-    "The path with `~` and `~name` replaced by the home folder. Raises `TypeError` for what is no path."
-    return Path(os.path.expanduser(os.fsdecode(path)))
+    "The path with `~` and `~name` replaced by the home folder. Raises `TypeError`, and `ValueError` for an empty one."
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f'a path is a string or a `Path`, and this is {path!r}')
+    text = os.fsdecode(path)
+    if not text:
+        raise ValueError("an empty path was given: write '.' for the current folder")
+    return Path(os.path.expanduser(text))
 
 # %% ../../nbs/core/01_files.ipynb #c36e4cbc
 _hints = {

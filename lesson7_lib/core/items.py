@@ -23,7 +23,7 @@ from torch.utils.data import default_collate
 from .env import listify
 from .files import Paths, user_path, mixed_folders, object_array, show_some
 from .metrics import CrossEntropyFlat, MSELossFlat
-from .table import check_present
+from .table import check_finite, check_present, is_number, sort_classes
 
 # %% ../../nbs/core/08_items.ipynb #88e4da55
 data_kinds: dict[str, type] = {}
@@ -227,7 +227,9 @@ def use_partial(
     p: float = 1.0,  # the share to take, between 0 and 1
     seed: int | None = None,  # for the same choice every time; None: numpy's global generator
 ) -> ItemList:  # a shorter list
-    "A random part of the list."
+    "A random part of the list. Raises `ValueError` for a share that is none."
+    if not is_number(p, 0, 1):
+        raise ValueError(f'p={p!r}: the share to take has to be a number between 0 and 1.')
     return self[_perm(len(self), seed)[: int(p * len(self))]]
 
 
@@ -301,9 +303,8 @@ def split_by_idx(
     valid = np.asarray(valid_idx, dtype=int)
     if len(valid) and not (-len(self) <= valid.min() and valid.max() < len(self)):
         raise IndexError(f'valid_idx goes from {valid.min()} to {valid.max()}, but the list has {len(self)} items.')
-    rest = np.ones(len(self), dtype=bool)
-    rest[valid] = False
-    return self.split_by_list(self[np.flatnonzero(rest)], self[valid])
+    train = np.delete(np.arange(len(self)), valid)
+    return self.split_by_list(self[train], self[valid])
 
 # %% ../../nbs/core/08_items.ipynb #fa20df4d
 @patch
@@ -328,8 +329,14 @@ def split_by_valid_func(
     self: ItemList,
     func: Callable[[Any], bool],  # called with each of `items`; True puts it into the validation set
 ) -> ItemLists:  # both lists
-    "Validate on the items for which `func` is true."
-    return self.split_by_idx([i for i, o in enumerate(self.items) if func(o)])
+    "Validate on the items for which `func` is true. Raises `ValueError` where it is true for none, or for all."
+    valid = [i for i, o in enumerate(self.items) if func(o)]
+    if not 0 < len(valid) < len(self):
+        raise ValueError(
+            f'{len(valid)} of {len(self)} items are for validation. Both sets need at least one: '
+            'correct the function or the column, or take `no_split()`.'
+        )
+    return self.split_by_idx(valid)
 
 # %% ../../nbs/core/08_items.ipynb #18c8059e
 @patch
@@ -339,23 +346,13 @@ def random_split_by_pct(
     seed: int | None = None,  # for the same split every time; None: numpy's global generator
 ) -> ItemLists:  # both lists
     "Validate on a random share. Raises `ValueError` where that leaves one of the two sets empty."
-    n = int(valid_pct * len(self))
+    n = int(valid_pct * len(self)) if is_number(valid_pct) else 0
     if not 0 < n < len(self):
         raise ValueError(
-            f'valid_pct={valid_pct} of {len(self)} items makes {n} for validation and '
-            f'{len(self) - n} for training. Both need at least one: take another share, or `no_split()`.'
+            f'valid_pct={valid_pct!r} of {len(self)} items makes {n} for validation and {len(self) - n} for training. '
+            'Both need at least one: take another share between 0 and 1, or `no_split()`.'
         )
     return self.split_by_idx(_perm(len(self), seed)[:n])
-
-
-@patch
-def split_by_rand_pct(
-    self: ItemList,
-    valid_pct: float = 0.2,  # the share to validate on
-    seed: int | None = None,  # for the same split every time
-) -> ItemLists:  # both lists
-    "Another name of `random_split_by_pct`."
-    return self.random_split_by_pct(valid_pct, seed)
 
 
 @patch
@@ -364,10 +361,8 @@ def no_split(self: ItemList) -> ItemLists:  # an empty validation list
     return self.split_by_idx([])
 
 
-@patch
-def split_none(self: ItemList) -> ItemLists:  # an empty validation list
-    "Another name of `no_split`."
-    return self.no_split()
+ItemList.split_by_rand_pct = ItemList.random_split_by_pct  # other names of both
+ItemList.split_none = ItemList.no_split
 
 # %% ../../nbs/core/08_items.ipynb #4f6a93c2
 class Category:
@@ -411,6 +406,11 @@ class CategoryList(ItemList):
     ) -> None:
         super().__init__(torch.as_tensor(items, dtype=torch.long), path)
         self.classes = [o.item() if isinstance(o, np.generic) else o for o in classes]
+        if len(self.items) and not 0 <= self.items.min() <= self.items.max() < len(self.classes):
+            raise ValueError(
+                f'Class numbers from {self.items.min()} to {self.items.max()}, but {len(self.classes)} classes have '
+                f'the numbers from 0 to {len(self.classes) - 1}: name all with `classes=`, or correct the labels.'
+            )
 
     @property
     def c(self) -> int:
@@ -447,13 +447,6 @@ def from_labels(
     return cls(labels, path=path, **kwargs) if like is None else like.new(cls(labels, path=path, **kwargs).items)
 
 
-def _sorted(o):
-    try:
-        return sorted(o)
-    except TypeError:
-        return sorted(o, key=str)
-
-
 @patch(cls_method=True)
 def from_labels(
     cls: CategoryList,
@@ -467,22 +460,21 @@ def from_labels(
     "Categories from raw answers. Raises `ValueError` for a class that is not known, or where there is only one."
     if like is not None:
         classes = like.classes
-    found = _sorted(set(labels))
-    if classes is None and len(found) == 1:
+    names = sort_classes(labels) if classes is None else list(classes)
+    if classes is None and len(names) == 1:
         raise ValueError(
-            f"Only one class found: {found}, for all {len(labels)} items. There is nothing to tell apart: check the "
+            f"Only one class found: {names}, for all {len(labels)} items. There is nothing to tell apart: check the "
             "labels (is `path` the folder above the class folders?), or pass `classes=` with all classes."
         )
-    classes = list(found if classes is None else classes)
-    c2i = {o: i for i, o in enumerate(classes)}
+    c2i = {o: i for i, o in enumerate(names)}
     for i, o in enumerate(labels):
         if o not in c2i:
             raise ValueError(
                 f"Unknown class {o!r} of item {i if items is None else items[i]}: "
-                f"the classes {'of the training set ' if like else ''}are {classes[:20]}. "
+                f"the classes {'of the training set ' if like else ''}are {names[:20]}. "
                 "Filter such items out, or name all classes with `classes=`."
             )
-    return cls([c2i[o] for o in labels], path=path, classes=classes, **kwargs)
+    return cls([c2i[o] for o in labels], path=path, classes=names, **kwargs)
 
 # %% ../../nbs/core/08_items.ipynb #ef63359d
 class FloatList(TensorList):
@@ -498,6 +490,7 @@ class FloatList(TensorList):
         if not isinstance(items, Tensor):
             items = torch.as_tensor(np.array(list(items), dtype=np.float32))
         super().__init__(items.float(), path)
+        check_finite(self.items)
 
     @property
     def c(self) -> int:
@@ -608,11 +601,16 @@ class LabelError(ValueError):
 
 def _label_kind(labels, own):
     "The list class for these raw labels; `own` is the class of the items themselves."
-    o = labels[0] if len(labels) else ''
-    if isinstance(o, (bool, str, int, np.integer, np.bool_)):
+    names = (bool, str, int, np.integer, np.bool_)
+    if all(isinstance(o, names) for o in labels):
         return CategoryList
-    if isinstance(o, (float, np.floating)):
+    numbers = (int, float, np.integer, np.floating)
+    if all(isinstance(o, numbers) for o in labels):
         return FloatList
+    if all(isinstance(o, (*names, *numbers)) for o in labels):
+        kinds = {type(o).__name__ for o in labels}
+        raise ValueError(f'The labels are of several types, {sorted(kinds)}: make all of them numbers, or all texts.')
+    o = labels[0]
     if isinstance(o, (list, tuple, np.ndarray, Tensor)) and np.asarray(o).dtype.kind in 'iuf':
         return FloatList
     return own
@@ -622,7 +620,7 @@ def _label_kind(labels, own):
 def label_from_list(
     self: ItemList,
     labels: Any,  # the answers, one per item, in the same order
-    label_cls: type[ItemList] | None = None,  # a list class for them; None: chosen by what the first answer is
+    label_cls: type[ItemList] | None = None,  # a list class for them; None: chosen by what the answers are
     classes: Sequence[Any] | None = None,  # names of the classes, in their order; None: all that occur, sorted
     like: ItemList | None = None,  # the labels of the training set, when this is the validation set
     **kwargs: Any,  # settings of the label list
@@ -674,7 +672,7 @@ def label_from_func(
     self: ItemList,
     func: Callable[[Any], Any],  # called with each of `items`
     classes: Sequence[Any] | None = None,  # names of the classes, in their order
-    label_cls: type[ItemList] | None = None,  # a list class for the labels; None: chosen by what the first answer is
+    label_cls: type[ItemList] | None = None,  # a list class for the labels; None: chosen by what the answers are
     **kwargs: Any,  # settings for `label_from_list`
 ) -> LabelList:  # the kind of the labels is that of the answers
     "Label every item with `func(item)`. Raises `LabelError` naming the item for which `func` fails."
@@ -735,7 +733,7 @@ def label_from_lists(
     self: ItemLists,
     train_labels: Any,  # answers for the training items
     valid_labels: Any,  # answers for the validation items
-    label_cls: type[ItemList] | None = None,  # a list class for them; None: chosen by what the first answer is
+    label_cls: type[ItemList] | None = None,  # a list class for them; None: chosen by what the answers are
     classes: Sequence[Any] | None = None,  # names of the classes, in their order
 ) -> LabelLists:  # both lists
     "Labels from two lists."

@@ -31,7 +31,7 @@ from lesson7_lib.core.callback import (
     event_table,
     suggest_lr,
 )
-from .checkpoint import load_state, load_tensors, save_tensors
+from .checkpoint import checkpoint_file, load_state, load_tensors, save_tensors
 from .databunch import BatchLoader, DataBunch, DatasetType, DeviceLoader
 from .env import defaults, listify, preserve_rng
 from .files import user_path, atomic_write
@@ -48,6 +48,7 @@ from lesson7_lib.core.optimizer import (
     split_groups,
 )
 from .progress import progress
+from .table import check_length, is_number
 from lesson7_lib.core.training_state import (
     Snapshot,
     amp_context,
@@ -205,8 +206,9 @@ def validate(
     dl: Iterable | None = None,  # batches (None: the validation set)
     metrics: Any = None,  # one function or several (None: the learner's)
 ) -> list[float] | None:  # [loss, metric, …], or None where there are no batches
-    "Loss and metrics on `dl`."
+    "Loss and metrics on `dl`. Raises `TypeError` for batches without a length."
     dl = self.data.valid_dl if dl is None else dl
+    check_length([] if dl is None else getattr(dl, 'dataset', dl))
     if dl is None or len(dl) == 0:
         return None
     self._need_loss()
@@ -256,6 +258,11 @@ def _set_wd(self: Learner, wds):
     self._decay_by_hand, self._unscaled = any(g['wd'] for g in self.opt.param_groups), False
 
 # %% ../../nbs/core/15_learner.ipynb #1b95d34b
+def _check_epochs(n):
+    if not is_number(n, 1, whole=True):
+        raise ValueError(f"The number of epochs must be a whole number from 1 on, got {n!r}.")
+
+
 @patch
 def _fit(
     self: Learner,
@@ -270,8 +277,9 @@ def _fit(
     stop_on_nan=True,
 ):
     self._need_loss()
-    if int(epochs) != epochs or epochs < 1:
-        raise ValueError(f"The number of epochs must be a whole number from 1 on, got {epochs}.")
+    _check_epochs(epochs)
+    if not is_number(self.wd if wd is None else wd, 0):
+        raise ValueError(f"wd={self.wd if wd is None else wd!r}: weight decay must be a number, 0 or more.")
     self.n_epoch, self.n_batch, self.epoch, self.validating = int(epochs), len(self.data.train_dl), start, validate
     if self.n_batch == 0:
         raise ValueError("The training set has no batches: it is empty, or smaller than the batch size bs.")
@@ -337,12 +345,14 @@ def fit_one_cycle(
     resume: str | None = None,  # a checkpoint, written after each epoch; if it exists, training continues from it
 ) -> None:
     "Train with the one-cycle schedule. Raises `ValueError` where `start_epoch` lies outside the cycle."
-    tot = tot_epochs or start_epoch + cyc_len
-    if not 0 <= start_epoch < tot:
-        raise ValueError(f"start_epoch must lie in the cycle of {tot} epochs, got {start_epoch}.")
+    for n in (cyc_len, cyc_len if tot_epochs is None else tot_epochs):
+        _check_epochs(n)
+    tot = int(cyc_len + start_epoch if tot_epochs is None else tot_epochs)
+    if not is_number(start_epoch, 0, tot - 1, whole=True):
+        raise ValueError(f"start_epoch must lie in the cycle of {tot} epochs, got {start_epoch!r}.")
     lrs = lr_range(defaults.lr if max_lr is None else max_lr, len(self.layer_groups))
     factors, ms = one_cycle(tot * len(self.data.train_dl), moms, div_factor, pct_start, final_div)
-    self._fit(min(start_epoch + cyc_len, tot), Schedule(lrs, factors, ms), wd, callbacks, resume, start=start_epoch)
+    self._fit(min(start_epoch + cyc_len, tot), Schedule(lrs, factors, ms), wd, callbacks, resume, int(start_epoch))
 
 # %% ../../nbs/core/15_learner.ipynb #fd82767f
 @patch
@@ -355,10 +365,10 @@ def lr_find(
     wd: float | None = None,  # weight decay (None: the learner's)
 ) -> LRSuggestion:  # dict(steepest=, min_div_10=): two suggestions; empty where the run was too short
     "Train briefly with a growing rate, for `recorder.plot()`; leaves everything as it was. Raises `ValueError`."
-    if not 0 < start_lr < end_lr:
+    if not (is_number(start_lr) and is_number(end_lr) and 0 < start_lr < end_lr):
         raise ValueError(f"Rates must grow from above zero: got start_lr={start_lr}, end_lr={end_lr}.")
-    if num_it < 5:
-        raise ValueError(f"num_it={num_it} batches are too few to see a curve: give 20 or more.")
+    if not is_number(num_it, 5, whole=True):
+        raise ValueError(f"num_it={num_it!r} batches are too few to see a curve: give a whole number from 20 on.")
     n = len(self.layer_groups)
     with preserve_rng(), Snapshot(self):
         self.silent, silent = True, self.silent
@@ -459,6 +469,7 @@ def get_preds(
 ) -> list[Tensor]:  # [predictions, targets] or [predictions, targets, losses], on the CPU
     "Predictions (probabilities, for categories) for all items, in the order of the data. Raises `ValueError`."
     dl = self._all_items(ds_type) if dl is None else dl
+    check_length(getattr(dl, 'dataset', dl))
     if isinstance(dl, DataLoader):
         dl = DeviceLoader(dl).in_order().dl  # PyTorch's own may shuffle and leave out
     known = isinstance(dl, BatchLoader)
@@ -485,7 +496,9 @@ def TTA(
     ds_type: DatasetType = DatasetType.Valid,  # which part of the data
     n: int = 8,  # how many random variants of each item
 ) -> list[Tensor]:  # [mean predictions, targets], on the CPU
-    "Test-time augmentation. Raises `ValueError` where the training set has no transforms."
+    "Test-time augmentation. Raises `ValueError` where the training set has no transforms, or `n` is no such number."
+    if not is_number(n, 0, whole=True):
+        raise ValueError(f"n={n!r}: the number of random variants must be a whole number, 0 or more.")
     dl, tfms = copy.copy(self._all_items(ds_type)), getattr(self.data.train_ds, 'tfms', None)
     if tfms is None:
         raise ValueError(
@@ -568,10 +581,10 @@ def _precision(self: Learner, dtype, emulate=True):
 @patch
 def checkpoint_path(
     self: Learner,
-    name: str,  # name of the checkpoint, without ending
+    name: str,  # name of the checkpoint; the ending `.safetensors` may be there or not
 ) -> Path:  # its file
-    "Where `save` writes the checkpoint `name`."
-    return self.path / self.model_dir / f'{name}.safetensors'
+    "Where `save` writes the checkpoint `name`. Raises `ValueError` where that is no name."
+    return checkpoint_file(self.path / self.model_dir, name)
 
 
 @patch
@@ -597,7 +610,7 @@ def save(
 def load(
     self: Learner,
     name: str,  # name of the checkpoint, without ending
-    strict: bool = True,  # every key must fit?
+    strict: bool = True,  # every weight must fit? False: a warning names those that do not
     with_opt: bool | None = None,  # the optimiser's state too? None: if it fits; else it is made anew, with a warning
 ) -> Learner:  # the learner
     "Read what `save` wrote; nothing is changed unless all of it fits. Raises `CheckpointError`, `ValueError`."
@@ -670,13 +683,14 @@ def export(
 
 
 def load_learner(
-    folder: str | Path,  # the folder that `export` wrote, or the file `learner.safetensors` in it
+    folder: str | Path,  # the folder that `export` wrote, or a file in it
     model: nn.Module | None = None,  # an instance of your own class, where the model was one
     device: str | torch.device | None = None,  # where to compute (None: the default device)
 ) -> Learner:  # for predictions
     "Open an exported learner, without its data and without running code. Raises `ValueError`, `ArchitectureError`."
     f = user_path(folder)
-    f = f if f.is_file() else f / 'learner.safetensors'
+    f = f.with_suffix('.safetensors') if f.name == 'learner.json' else f  # what people read, and what is read here
+    f = f if f.is_file() or (f.suffix == '.safetensors' and not f.is_dir()) else f / 'learner.safetensors'
     tensors, meta = load_tensors(f)
     if meta.get('kind') != 'export':
         raise ValueError(

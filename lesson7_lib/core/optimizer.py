@@ -17,6 +17,7 @@ import torch
 from torch import nn, optim
 
 from .hooks import bn_types
+from .table import is_number
 
 # %% ../../nbs/core/10_optimizer.ipynb #6da96f12
 _fused_devices = {'cpu', 'cuda', 'mps', 'xpu'}
@@ -55,26 +56,28 @@ def lr_range(
     lr: float | slice | Sequence[float],  # a number, `slice(b)`, `slice(a, b)` or one number per group
     n: int = 1,  # how many layer groups
 ) -> list[float]:  # `n` rates, first group first
-    "One learning rate for each layer group. Raises `ValueError` for a rate that is not positive."
+    "One learning rate for each layer group. Raises `ValueError` for a rate that is not a number above zero."
     if isinstance(lr, slice):
         if lr.stop is None:
             raise ValueError(f"A slice of learning rates needs an end, as in slice(1e-3): got {lr}.")
+        given = [lr.stop] if lr.start is None else [lr.start, lr.stop]
+    else:
+        given = list(lr) if isinstance(lr, (list, tuple)) else [lr]
+    if not all(is_number(o) and o > 0 for o in given):
+        raise ValueError(f"A learning rate must be a number above zero, got {lr!r}.")
+    if isinstance(lr, slice):
         if lr.start is None:
             lrs = [lr.stop / 10] * (n - 1) + [lr.stop]
         elif n == 1:
             lrs = [lr.stop]
         else:
             lrs = [lr.start * (lr.stop / lr.start) ** (i / (n - 1)) for i in range(n)]
-    elif isinstance(lr, (list, tuple)):
-        lrs = list(lr)
     else:
-        lrs = [lr] * n
+        lrs = given if isinstance(lr, (list, tuple)) else given * n
     if len(lrs) != n:
         raise ValueError(
             f"Got {len(lrs)} learning rates for {n} layer groups: give one number, a slice, or {n} numbers."
         )
-    if not all(o > 0 for o in lrs):
-        raise ValueError(f"A learning rate must be above zero, got {lr}.")
     return [float(o) for o in lrs]
 
 # %% ../../nbs/core/10_optimizer.ipynb #394aa6e2
@@ -217,9 +220,14 @@ def one_cycle(
     pct_start: float = 0.3,  # share of the batches spent climbing, 0 to 1
     final_div: float | None = None,  # the last rate is the largest divided by this; None: `div_factor * 1e4`
 ) -> tuple[list[float], list[float]]:  # `n` factors of the largest rate, `n` momenta
-    "The one-cycle curves, batch by batch. Raises `ValueError` for a share outside 0 to 1."
-    if not 0 <= pct_start <= 1:
-        raise ValueError(f"pct_start is a share of the batches, 0 to 1: got {pct_start}.")
+    "The one-cycle curves, batch by batch. Raises `ValueError` for a share, a divisor or a momentum that is none."
+    if not is_number(pct_start, 0, 1):
+        raise ValueError(f"pct_start is a share of the batches, 0 to 1: got {pct_start!r}.")
+    for name, divisor in (('div_factor', div_factor), ('final_div', 1.0 if final_div is None else final_div)):
+        if not is_number(divisor) or divisor <= 0:
+            raise ValueError(f"{name} divides the largest rate and must be a number above zero: got {divisor!r}.")
+    if not isinstance(moms, (tuple, list)) or len(moms) != 2 or not all(is_number(o, 0) and o < 1 for o in moms):
+        raise ValueError(f"moms are two numbers from 0 to below 1, such as (0.95, 0.85): got {moms!r}.")
     if final_div is None:
         final_div = div_factor * 1e4
     a1 = int(n * pct_start)

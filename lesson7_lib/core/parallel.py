@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
@@ -100,9 +101,9 @@ def _send(conn, i, item, with_item):
             conn.send_bytes(data)
 
 # %% ../../nbs/core/03_parallel.ipynb #e2bea4fd
-def _in_processes(ctx, func, items, n, base):
-    "Yields `(index, result)` as they are finished in `n` processes."
-    todo, busy, done = iter(range(len(items))), {}, False
+def _in_processes(ctx, func, items, n, base, first=0):
+    "Yields `(index, result)` as they are finished in `n` processes, from the item `first` on."
+    todo, busy, done = iter(range(first, len(items))), {}, False
     with_item = ctx.get_start_method() != 'fork'
     procs = _start(ctx, n, func, items, base)
 
@@ -146,14 +147,35 @@ def _answer(conn, proc, item, i):
     raise ParallelError(item, i, f'the function failed with {why}') from RuntimeError(f'in the worker:\n{trace}')
 
 # %% ../../nbs/core/03_parallel.ipynb #50c95c78
+def _here(func, items, i, base):
+    "The result of item `i`, computed in this process."
+    try:
+        return _call(func, items[i], i, base)
+    except Exception as e:
+        raise ParallelError(items[i], i, f'the function failed with {type(e).__name__}: {e}') from e
+
+
 def _in_loop(func, items, base):
     with preserve_rng():
-        for i, o in enumerate(items):
-            try:
-                res = _call(func, o, i, base)
-            except Exception as e:
-                raise ParallelError(o, i, f'the function failed with {type(e).__name__}: {e}') from e
-            yield i, res
+        for i in range(len(items)):
+            yield i, _here(func, items, i, base)
+
+# %% ../../nbs/core/03_parallel.ipynb #51d9ee1b
+_start_seconds = 6.0  # until new processes have imported PyTorch and begin to work
+_trial_seconds = 0.2  # after which the speed of this process is known well enough
+
+
+def _here_first(start, func, items, n, base):
+    "Yields `(index, result)`: in this process, and as soon as `start(first)` would be quicker by that."
+    begin = time.perf_counter()
+    with preserve_rng():
+        for i in range(len(items)):
+            yield i, _here(func, items, i, base)
+            spent = time.perf_counter() - begin
+            rest = spent / (i + 1) * (len(items) - i - 1)
+            if spent > _trial_seconds and rest - rest / n > _start_seconds:
+                yield from start(i + 1)
+                return
 
 # %% ../../nbs/core/03_parallel.ipynb #261993ef
 def _has_other_threads():
@@ -208,6 +230,7 @@ def parallel(
     arr: Iterable,  # the items
     max_workers: int | None = None,  # number of processes; `None`: `defaults.cpus`; less than 2: a plain loop
     leave: bool = False,  # leave the progress bar on the screen?
+    here_first: bool = False,  # begin in this process, if others would be slow to start? A crash of `func` would end it
 ) -> list | None:  # results in the order of `arr`, or `None` if all of them are `None`
     "Call `func` on all items in several processes. Raises `ParallelError` naming the item that failed."
     if getattr(mp.current_process(), '_inheriting', False):  # set while a process is being started
@@ -223,10 +246,16 @@ def parallel(
         if method is None:
             name = getattr(func, '__qualname__', type(func).__qualname__)
             warnings.warn(_no_process.format(name=name, n=n), stacklevel=2)
+
+    def start(first):
+        return _in_processes(_context(method, func), func, items, n, base, first)
+
     if method is None:
         results = _in_loop(func, items, base)
+    elif here_first and method != 'fork':
+        results = _here_first(start, func, items, n, base)
     else:
-        results = _in_processes(_context(method, func), func, items, n, base)
+        results = start(0)
     res = dict(progress(results, total=len(items), leave=leave))
     if all(o is None for o in res.values()):
         return None

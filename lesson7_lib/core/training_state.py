@@ -366,7 +366,7 @@ def load_checkpoint(
     try:
         if with_opt is not False and 'opt' in meta:
             state, why = _saved_opt(learn, tensors, meta['opt'], with_opt)
-        load_state(learn.model, _part(tensors, 'model/'), strict)
+        load_state(learn.model, _part(tensors, 'model/'), strict, stacklevel=4)
     except ValueError:
         learn.opt = old
         raise

@@ -76,7 +76,9 @@ def full_pass(
     "Evaluate a language model on every token of a set. Raises `ValueError` where there are fewer tokens than columns."
     data, model = learn.data, learn.model
     kw = dict(seq_first=data.seq_first, device=data.device)
-    dl = SequentialLM(ds or data.valid_ds, bs or data.bs, bptt or data.bptt, **kw)
+    dl = SequentialLM(
+        data.valid_ds if ds is None else ds, data.bs if bs is None else bs, data.bptt if bptt is None else bptt, **kw
+    )
     before, loss, right, n = hidden_state(model), 0.0, 0, 0
     reset_state(model)
     with eval_mode(model):
@@ -111,7 +113,7 @@ def dynamic_evaluation(
     try:
         # cuDNN gives no gradients in evaluation mode
         with eval_mode(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-            for x, y in SequentialLM(ds or data.valid_ds, bs, bptt, device=data.device):
+            for x, y in SequentialLM(data.valid_ds if ds is None else ds, bs, bptt, device=data.device):
                 out, y = model(x).float().flatten(0, 1), y.flatten()
                 err = F.cross_entropy(out, y)
                 loss += float(err.detach()) * len(y)

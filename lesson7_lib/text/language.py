@@ -8,6 +8,7 @@ __all__ = ['SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLearner', 'languag
 
 # %% ../../nbs/text/05_language.ipynb #928d764a
 import copy
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from ..core.architecture import register
 from ..core.callback import Callback
-from ..core.checkpoint import load_state, load_tensors, save_tensors
+from ..core.checkpoint import CheckpointError, load_state, load_tensors, save_tensors
 from ..core.learner import Learner
 from ..core.metrics import accuracy
 from .evaluate import ResetState
@@ -169,6 +170,12 @@ class TextLearner(Learner):
         "Load what `save` wrote. Raises `VocabError` where the checkpoint has another vocabulary."
         if self._vocab_file(name).exists():
             self.data.vocab.check_same(Vocab.load(self._vocab_file(name)), f'The checkpoint {name!r}')
+        elif self.checkpoint_path(name).exists():
+            warnings.warn(
+                f"There is no '{self._vocab_file(name).name}' beside the checkpoint: its vocabulary was not compared. "
+                'With another one the answers are nonsense.',
+                stacklevel=2,
+            )
         return super().load(name, *args, **kwargs)
 
 
@@ -265,15 +272,24 @@ class TextClassifier(nn.Module):
         return self.head(torch.cat(res, 1))
 
 # %% ../../nbs/text/05_language.ipynb #5e14275f
+def _encoder(model):
+    "The encoder of a model. Raises `ValueError` where it has none."
+    if not isinstance(getattr(model, 'encoder', None), nn.Module):
+        raise ValueError(
+            f'A {type(model).__name__} has no part `encoder`, as `LanguageModel` and `TextClassifier` have.'
+        )
+    return model.encoder
+
+
 @patch
 def save_encoder(
     self: TextLearner,
     name: str,  # name of the file, without ending
 ) -> None:
-    "Write the encoder and its vocabulary to `path/model_dir/name.safetensors`."
+    "Write the encoder and its vocabulary to `path/model_dir/name.safetensors`. Raises `ValueError` without an encoder."
     vocab = self.data.vocab
     meta = dict(kind='encoder', sep=vocab.sep, itos=vocab.itos)
-    save_tensors(self.checkpoint_path(name), dict(self.model.encoder.state_dict()), meta)
+    save_tensors(self.checkpoint_path(name), dict(_encoder(self.model).state_dict()), meta)
 
 
 @patch
@@ -281,14 +297,18 @@ def load_encoder(
     self: TextLearner,
     name: str | Learner,  # the name that `save_encoder` was given, or a learner with an encoder
 ) -> TextLearner:  # the learner
-    "Take over an encoder. Raises `VocabError` where it has another vocabulary."
+    "Take over an encoder. Raises `VocabError` for another vocabulary, `CheckpointError` for another encoder or file."
     if isinstance(name, Learner):
-        state, vocab = name.model.encoder.state_dict(), name.data.vocab
+        state, vocab = _encoder(name.model).state_dict(), name.data.vocab
     else:
         state, meta = load_tensors(self.checkpoint_path(name))
+        if not isinstance(meta, dict) or meta.get('kind') != 'encoder':
+            raise CheckpointError(
+                f"'{self.checkpoint_path(name).name}' is no encoder: `save_encoder` writes it, `load` a whole model"
+            )
         vocab = Vocab(meta['itos'], meta['sep'])
     self.data.vocab.check_same(vocab, 'The encoder')
-    load_state(self.model.encoder, state)
+    load_state(_encoder(self.model), state)
     return self
 
 
@@ -298,7 +318,7 @@ def text_classifier_learner(
     nh: int = 256,  # activations, where there is no learner to take them from
     n_layers: int = 1,  # recurrent layers
     cell: str = 'GRU',  # 'RNN', 'GRU' or 'LSTM'
-    dropout: float = 0.2,  # in the encoder
+    dropout: float = 0.2,  # in a new encoder
     bptt: int = 70,  # steps of a piece
     order: bool = True,  # use the activations of the recurrent network?
     words: bool = True,  # use the embeddings too?
@@ -308,7 +328,7 @@ def text_classifier_learner(
     "A learner for a classifier of texts. Raises `VocabError` where the language model has another vocabulary."
     if isinstance(lm, Learner):
         data.vocab.check_same(lm.data.vocab, 'The language model')
-        enc = copy.deepcopy(lm.model.encoder)
+        enc = copy.deepcopy(_encoder(lm.model))
     else:
         enc = TextEncoder(len(data.vocab), nh, n_layers, cell, dropout)
     model = TextClassifier(enc, data.c, bptt, order=order, words=words, max_len=max_len, pad=data.vocab.stoi[PAD])

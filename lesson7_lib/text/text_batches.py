@@ -20,7 +20,7 @@ from ..core.databunch import BatchLoader, DataBunch
 from ..core.env import in_notebook, is_quiet
 from ..core.items import LabelList
 from ..core.learner import Learner
-from ..core.table import Table, to_html
+from ..core.table import Table, is_number, to_html
 from .generation import generate
 from .text_list import Text, TextList, warn_unknown
 from .tokens import Tokenizer, Vocab
@@ -38,6 +38,11 @@ def batchify(
 # %% ../../nbs/text/03_text_batches.ipynb #1c15f22e
 def _texts(ds):
     return ds.x if isinstance(ds, LabelList) else ds
+
+
+def _check_bptt(bptt):
+    if not is_number(bptt, 1, whole=True):
+        raise ValueError(f'bptt={bptt!r}: a batch needs a whole number of rows, 1 or more.')
 
 
 class LanguageModelLoader(BatchLoader):
@@ -58,8 +63,11 @@ class LanguageModelLoader(BatchLoader):
         seed: int | None = None,  # draws the lengths from a generator of their own; None: from PyTorch's global one
     ):
         super().__init__(dataset, bs, shuffle=shuffle, device=device, after_batch=after_batch)
-        if not bptt > 0:
-            raise ValueError(f'bptt={bptt!r}: a batch needs at least one row.')
+        _check_bptt(bptt)
+        if not is_number(max_len, 0, whole=True) or not is_number(p_bptt, 0, 1):
+            raise ValueError(
+                f'max_len={max_len!r}, p_bptt={p_bptt!r}: expected a whole number of rows from 0 on, and a probability.'
+            )
         self.bptt, self.max_len, self.p_bptt = int(bptt), max_len, p_bptt
         self.backwards, self.seq_first = backwards, seq_first
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
@@ -306,7 +314,7 @@ def create(
 ) -> TextLMDataBunch:  # its `fix_dl` has the training texts in order
     "Loaders for a language model. Raises `ValueError` where texts are too short for one batch."
 
-    def _dl(ds, what, bs=val_bs or bs, jitter=False, seed=None, shuffle=False):
+    def _dl(ds, what, bs=bs if val_bs is None else val_bs, jitter=False, seed=None, shuffle=False):
         if ds is None or not len(ds):
             return None
         _check_stream(ds, bs, bptt, what)
@@ -471,6 +479,7 @@ def _named_split(texts):
 
 def _n_columns(train, valid, bptt, bs=64, batches=20):
     "As many columns, up to `bs`, as leave so many batches for an epoch and one for validation."
+    _check_bptt(bptt)
     n, nv = [sum(map(len, o.x.ids)) // bptt for o in (train, valid)]
     return max(1, min(bs, n // batches, nv if len(valid) else bs))
 
@@ -490,7 +499,7 @@ def from_list(
     if sd is None:
         sd = texts.split_by_tail(valid_pct) if len(texts) < 20 else texts.split_by_rand_pct(valid_pct, seed)
     ll = sd.label_for_lm()
-    return ll.databunch(bs=bs or _n_columns(ll.train, ll.valid, bptt), bptt=bptt, **kwargs)
+    return ll.databunch(bs=_n_columns(ll.train, ll.valid, bptt) if bs is None else bs, bptt=bptt, **kwargs)
 
 
 @patch(cls_method=True)

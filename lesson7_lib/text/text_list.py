@@ -9,10 +9,12 @@ __all__ = ['Text', 'TextError', 'read_text', 'TextList', 'LMTargets', 'warn_unkn
 import codecs
 import copy
 import csv
+import io
 import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..core.files import Paths, user_path, list_files, object_array
-from ..core.items import CategoryList, EmptyList, ItemList, ItemLists, LabelList
+from ..core.items import CategoryList, EmptyList, FloatList, ItemList, ItemLists, LabelList
 from ..core.metrics import CrossEntropyFlat
-from ..core.table import check_present, is_missing
+from ..core.table import check_present, is_missing, is_number
 from .tokens import BOS, PAD, UNK, Tokenizer, Vocab, as_tokenizer
 
 # %% ../../nbs/text/01_text_list.ipynb #632c2436
@@ -69,8 +71,20 @@ _marks = {
 }
 
 
+def _check_encoding(encoding):
+    "Raise `TextError` where Python has no such encoding of texts."
+    try:
+        'a'.encode(encoding)
+    except (LookupError, TypeError, ValueError):
+        raise TextError(
+            f"encoding={encoding!r} is not an encoding of texts that Python knows. Give a name such as 'utf-8', "
+            "'utf-16', 'latin-1' or 'cp1252'."
+        ) from None
+
+
 def _find_encoding(raw, encoding, name):
     "The encoding that a byte-order mark names, else `encoding`. Raises `TextError` for zero bytes."
+    _check_encoding(encoding)
     for mark, marked in _marks.items():
         if raw.startswith(mark):
             return marked
@@ -87,7 +101,7 @@ def read_text(
     path: str | Path,  # a file
     encoding: str = 'utf-8',  # the encoding of its characters; a byte-order mark in the file counts more
 ) -> str:  # the text, with '\n' at the ends of lines
-    "Read a text file. Raises `TextError`, which names file and byte, where it has another encoding."
+    "Read a text file. Raises `TextError`, with file and byte, for another encoding, or one that does not exist."
     path = user_path(path)
     raw = path.read_bytes()
     encoding = _find_encoding(raw, encoding, path.name)
@@ -124,7 +138,8 @@ class TextList(ItemList):
     ):
         super().__init__(items, path)
         if not isinstance(self.items, Paths):
-            check_present(self.items, 'texts')
+            check_present(self.items, 'texts', blank=True)
+        _check_encoding(encoding)
         self.vocab = Vocab(vocab) if isinstance(vocab, (list, tuple)) else vocab
         self.tok, self.max_vocab, self.min_freq = as_tokenizer(processor, chars), max_vocab, min_freq
         self.include_bos, self.encoding, self.pad_first = include_bos, encoding, pad_first
@@ -346,10 +361,29 @@ def from_folder(
 
 def _column(table, col):
     names = list(table)
-    name = names[col] if isinstance(col, int) and col < len(names) else col
+    name = names[col] if isinstance(col, int) and -len(names) <= col < len(names) else col
+    if not isinstance(name, str):
+        raise ValueError(f'{col!r} is not the name or number of one column. The columns are {names}.')
     if name not in table:
-        raise ValueError(f'There is no column {col!r} in the table. Its columns are {names}.')
+        hint = ' Is the delimiter another one?' if len(names) == 1 else ''
+        raise ValueError(f'There is no column {col!r} in the table. Its columns are {names}.{hint}')
     return table[name]
+
+
+def _check_titles(titles, what):
+    "Two columns of one name would hide each other."
+    twice = sorted(o for o, n in Counter(titles).items() if n > 1)
+    if twice:
+        raise ValueError(f'{what} has several columns named {twice}: give each a name of its own.')
+
+
+def _as_table(df):
+    "A table as a dictionary of columns. Raises `TypeError`, `ValueError` for what is none."
+    if not isinstance(df, dict) and not (hasattr(df, 'columns') and hasattr(df, '__getitem__')):
+        raise TypeError(f'A {type(df).__name__} is not a table: give a DataFrame, or a dictionary of columns.')
+    titles = list(df if isinstance(df, dict) else df.columns)
+    _check_titles(map(str, titles), 'The table')
+    return {str(k): object_array(df[k]) for k in titles}
 
 
 @patch(cls_method=True)
@@ -360,18 +394,42 @@ def from_df(
     cols: str | int = 'text',  # name or number of the column with the texts
     **kwargs: Any,  # settings of `TextList`
 ) -> TextList:  # one item a row
-    "The texts in one column of a table. Raises `ValueError` for a column or text that is not there."
-    table = {str(k): object_array(df[k]) for k in (df if isinstance(df, dict) else df.columns)}
+    "The texts in one column of a table. Raises `ValueError` for a column or text that is not there, or is no text."
+    table = _as_table(df)
     lengths = {k: len(v) for k, v in table.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f'The columns of the table are not equally long: {lengths}')
     texts = _column(table, cols)
+    if not len(texts):
+        raise ValueError(f'The table has the columns {list(table)}, but no rows.')
     check_present(texts, 'texts')
+    odd = next((i for i, o in enumerate(texts) if not isinstance(o, (str, Number, np.generic))), None)
+    if odd is not None:
+        raise ValueError(
+            f'Number {odd} of column {cols!r}, counted from 0, is no text but of type {type(texts[odd]).__name__}: '
+            f'{str(texts[odd])[:60]}. Make it a text first.'
+        )
     res = cls(object_array(str(o) for o in texts), path=path, **kwargs)
     res.table = table
     return res
 
 # %% ../../nbs/text/01_text_list.ipynb #429937be
+def _read_rows(path, delimiter, encoding):
+    "The rows of a CSV file, the titles first. Raises `TextError` where it has none, or a quotation mark without end."
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ValueError(f'delimiter={delimiter!r}: expected one character, such as a comma, a semicolon or a tab.')
+    text = read_text(path, encoding)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a text may be a whole book
+    lines = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
+    try:
+        rows = [o for o in lines if o]
+    except csv.Error as e:
+        raise TextError(f"'{path.name}' cannot be read from the row that ends in line {lines.line_num} on: {e}.") from e
+    if not rows:
+        raise TextError(f"'{path.name}' is empty: expected a line of titles, and a row for each text.")
+    return rows
+
+
 @patch(cls_method=True)
 def from_csv(
     cls: TextList,
@@ -383,8 +441,8 @@ def from_csv(
     **kwargs: Any,  # settings of `TextList`
 ) -> TextList:  # one item a row
     "The texts in one column of a file. Raises `TextError` for a row with more or fewer columns than titles."
-    lines = csv.reader(read_text(user_path(path) / csv_name, encoding).splitlines(True), delimiter=delimiter)
-    head, *rows = [o for o in lines if o] or [[]]
+    head, *rows = _read_rows(user_path(path) / csv_name, delimiter, encoding)
+    _check_titles(head, f"'{csv_name}'")
     bad = next((i for i, o in enumerate(rows) if len(o) != len(head)), None)
     if bad is not None:
         raise TextError(
@@ -394,11 +452,7 @@ def from_csv(
     return cls.from_df({k: [r[i] for r in rows] for i, k in enumerate(head)}, path=path, cols=cols, **kwargs)
 
 
-def _is_true(o):
-    s = str(o).strip().lower()
-    if s not in ('true', '1', '1.0', 'yes', 'false', '0', '0.0', 'no', ''):
-        raise ValueError(f'{o!r} is neither True nor False.')
-    return s in ('true', '1', '1.0', 'yes')
+_truth = dict.fromkeys(('true', '1', '1.0', 'yes'), True) | dict.fromkeys(('false', '0', '0.0', 'no'), False)
 
 
 @patch
@@ -406,23 +460,62 @@ def split_from_df(
     self: TextList,
     col: str | int = 'is_valid',  # name or number of a column that is True for the validation texts
 ) -> ItemLists:  # a training and a validation list
-    "Split by a column of the table. Raises `ValueError` for a value that is neither True nor False."
+    "Split by a column of True and False (or 1 and 0, yes and no). Raises `ValueError` for other values."
     values = _column(self.table, col)
     check_present(values, f'values of {col!r}', self.rows)
-    return self.split_by_idx([i for i, o in enumerate(values) if _is_true(o)])
+    flags = [_truth.get(str(o).strip().lower()) for o in values]
+    if None in flags:
+        i = flags.index(None)
+        raise ValueError(f'{values[i]!r} is neither True nor False: column {col!r}, number {self.rows[i]} from 0 on.')
+    if all(flags) or not any(flags):
+        raise ValueError(
+            f'Column {col!r} has {sum(flags)} of {len(flags)} texts for validation. Both sets need at least one: '
+            'correct it, split in another way, or take `no_split()`.'
+        )
+    return self.split_by_idx(np.flatnonzero(flags))
 
 
 @patch
 def label_from_df(
     self: TextList,
     cols: str | int = 'label',  # name or number of the column with the labels
-    like: CategoryList | None = None,  # the training labels, when these are the validation texts
-    **kwargs: Any,  # settings of `label_from_list`
+    like: ItemList | None = None,  # the training labels, when these are the validation texts
+    **kwargs: Any,  # settings of `label_from_list`, such as `classes=` or `label_cls=FloatList`
 ) -> LabelList:  # the texts with their labels
-    "Label by a column of the table. Raises `ValueError` with the rows of the table where it is empty."
-    labels = [None if isinstance(o, str) and not o.strip() else o for o in _column(self.table, cols)]
+    "Label by a column of the table. Raises `ValueError` with the rows of the table where it is empty or no label."
+    labels = _column(self.table, cols)
     check_present(labels, 'labels', self.rows)
-    return self.label_from_list(labels, like=like, **kwargs)
+    given = like is not None or any(kwargs.get(k) is not None for k in ('label_cls', 'classes'))
+    res = self.label_from_list(labels, like=like, **kwargs)
+    if not given and not isinstance(res.y, (CategoryList, FloatList)):
+        raise ValueError(
+            f'Column {cols!r} holds neither classes nor numbers, but values of type {type(labels[0]).__name__}: '
+            f'{labels[0]!r}. Make texts (classes) or numbers of them first.'
+        )
+    if not given:
+        _warn_of_kind(labels, cols)
+    return res
+
+
+def _is_fraction(text):
+    return re.fullmatch(r'[-+]?\d*\.\d*[1-9]\d*', text.strip()) is not None
+
+
+def _warn_of_kind(labels, cols):
+    "Warn of labels that can be read in two ways: texts with a decimal point, and whole numbers that are floats."
+    if all(isinstance(o, str) for o in labels) and any(map(_is_fraction, labels)):
+        warnings.warn(
+            f'Column {cols!r} holds texts like {labels[0]!r}, which are taken as classes: classes= says so, and names '
+            'them. If they are numbers to come close to, give label_from_df(label_cls=FloatList).',
+            stacklevel=3,
+        )
+    if all(isinstance(o, (float, np.floating)) and float(o).is_integer() for o in labels):
+        warnings.warn(
+            f'Column {cols!r} holds whole numbers as floats, such as {labels[0]!r}, which are taken as numbers to come '
+            'close to: label_from_df(label_cls=FloatList) says so. If they are classes, make whole numbers of them, as '
+            'with astype(int) in pandas, which makes floats where a value is missing.',
+            stacklevel=3,
+        )
 
 
 TextList.split_from_col = TextList.split_from_df
@@ -434,8 +527,12 @@ def split_by_tail(
     self: TextList,
     pct: float = 0.1,  # the share of each text to validate on
 ) -> ItemLists:  # the beginnings, and the ends
-    "Validate on the end of each text, cut between words: for a few long texts."
+    "Validate on the end of each text, cut between words: for a few long texts. Raises `ValueError` for no such share."
     texts = [self.raw(i) for i in range(len(self))]
+    if not is_number(pct) or not 0 < pct < 1:
+        raise ValueError(
+            f'pct={pct!r}: the share to validate on has to lie between 0 and 1. Without any: `no_split()`.'
+        )
     spaces = re.compile(r'\s')
     cuts = [next((m.start() for m in spaces.finditer(t, int((1 - pct) * len(t)))), len(t)) for t in texts]
     train = [t[:k] for t, k in zip(texts, cuts, strict=True)]

@@ -360,7 +360,7 @@ def crappify_folder(
     src: str | Path,  # folder with good pictures, also in the folders inside
     dst: str | Path,  # folder for the degraded ones: the same places and names
     steps: Callable[..., Any] = lecture_crappify,  # a `Crappify`, or a function of (picture, relative path)
-    max_workers: int | None = None,  # processes; None: as many as there are processors
+    max_workers: int | None = None,  # processes; None: as many as there are processors, and one for a short job
     overwrite: bool = False,  # make again what is there already?
     max_pixels: int | None = None,  # pixels of the largest picture that is opened, see `pixel_limit`
 ) -> JobReport:  # what became of each file of `src`
@@ -374,7 +374,7 @@ def crappify_folder(
     job = _Job(src, dst, steps, max_pixels)
     while todo:
         try:
-            why = parallel(job, todo, max_workers) or [None] * len(todo)
+            why = parallel(job, todo, max_workers, here_first=max_workers is None) or [None] * len(todo)
         except ParallelError as e:
             todo = _after_death(e, todo, job, res, overwrite)
             continue

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 import torch
 
 from ..core.architecture import register
-from ..core.checkpoint import CheckpointError, load_state, load_weights
+from ..core.checkpoint import CheckpointError, list_names, load_fitting, load_weights
 from ..core.download import NotAvailableError, find_weights, stand_in_weights
 from ..core.files import user_path
 from ..core.hooks import bn_types, children, eval_mode, hook_outputs, one_param
@@ -182,7 +182,7 @@ def _load_body(m, body, state, what):
     mine = [
         k for k, o in m.state_dict(keep_vars=True).items() if id(o) in ids and not k.endswith('num_batches_tracked')
     ]
-    diff = load_state(m, state, strict=False)
+    diff = load_fitting(m, state)
     missing = [k for k in diff['missing'] if k in mine]
     shapes = [o for o in diff['shapes'] if o.split(' (')[0] in mine]
     if len(missing) + len(shapes) >= len(mine):
@@ -192,7 +192,7 @@ def _load_body(m, body, state, what):
         )
     words = 'not in the file, so they start random', 'of another shape, so they start random', 'in the file only'
     told = dict(zip(words, (missing, shapes, diff['unknown'])))
-    told = [f"{len(v)} {k}: {', '.join(v)}" for k, v in told.items() if v]
+    told = [f"{len(v)} {k}: {list_names(v, 10)}" for k, v in told.items() if v]
     if told:
         warnings.warn(
             f"'{what}' fits in part; of {len(mine)} tensors of the encoder\n  " + '\n  '.join(told), stacklevel=3

@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from ..core.checkpoint import load_state, load_weights
+from ..core.checkpoint import load_fitting, load_weights
 from ..core.download import NotAvailableError, find_weights
 from ..core.hooks import eval_mode, is_bn, one_param, requires_grad
 from .encoder import before_shrinking, create_body, in_channels, model_sizes
@@ -40,11 +40,16 @@ def vgg16_bn(
     except NotAvailableError as e:
         raise NotAvailableError(f'{e}\n{_no_vgg}') from None
     m = make(weights=None, init_weights=False, **kwargs)
-    bad = [
-        o for v in load_state(m, load_weights(fn), strict=False).values() for o in v if not o.startswith('classifier')
-    ]
+    left = [o for v in load_fitting(m, load_weights(fn)).values() for o in v]
+    bad = [o for o in left if not o.startswith('classifier')]
     if bad:
         raise ValueError(f"'{fn.name}' does not hold the features of vgg16_bn: {', '.join(bad[:4])} …")
+    if left:
+        warnings.warn(
+            f"'{fn.name}' holds the features of vgg16_bn alone: its classifier has random weights, and its classes "
+            'mean nothing. Use `.features`.',
+            stacklevel=2,
+        )
     return m
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['white_of', 'save_options', 'imagenet_stats', 'cifar_stats', 'mnist_stats', 'to_tensor', 'ModeError', 'find_white',
-           'unit_floats', 'Image', 'show_image', 'to_pil', 'array_picture', 'with_channels', 'to_bytes',
+           'check_unit', 'unit_floats', 'Image', 'show_image', 'to_pil', 'array_picture', 'with_channels', 'to_bytes',
            'format_settings', 'save_settings', 'check_colours', 'photo_name', 'Mask', 'plot_multi', 'show_images',
            'resize_to']
 
@@ -87,10 +87,26 @@ def find_white(
     return top
 
 # %% ../../nbs/vision/03_image.ipynb #b111789c
+_far = 16  # no floats of a picture from 0 to 1 go beyond, whatever was done to it
+
+
+def check_unit(
+    x: torch.Tensor,  # floats of a picture
+) -> None:
+    "Raises `ModeError` for floats that go so far above 1 that 1 cannot mean white."
+    if x.numel() and x.detach().abs().max() > _far:
+        raise ModeError(
+            f'floats with numbers from {x.min():g} to {x.max():g}, where 0 (black) to 1 (white) were expected: divide '
+            'them by the number that means white (255, say), or give bytes (uint8)'
+        )
+
+
 def unit_floats(
     x: torch.Tensor,  # numbers of a picture
 ) -> torch.Tensor:  # floats; bytes and 16 bits are now 0..1
-    "The numbers of a picture as floats. Raises `ModeError` for whole numbers that do not say what is white."
+    "The numbers of a picture as floats. Raises `ModeError` for numbers that do not say what is white."
+    if x.is_floating_point():
+        check_unit(x)
     if x.is_floating_point() or x.dtype in (torch.uint8, torch.bool):
         return to_float(x)
     return x.float().div_(find_white(x.cpu().numpy()))
@@ -134,7 +150,7 @@ def show_image(
     title: Any = None,  # text above the picture
     **kwargs: Any,  # for matplotlib's `imshow`
 ) -> 'Axes':  # where it was drawn
-    "Draw a picture."
+    "Draw a picture. Raises `ModeError` for colours as floats that go far above 1."
     import matplotlib.pyplot as plt
 
     if ax is None:
@@ -144,6 +160,8 @@ def show_image(
         x = x.float()
     x = x.permute(1, 2, 0) if len(x) in (3, 4) else x[0]
     if x.ndim == 3 and x.is_floating_point():
+        if not isinstance(img, Image):
+            check_unit(x)
         x = x.clamp(0, 1)
     ax.imshow(x.numpy(), cmap=cmap or defaults.cmap, alpha=alpha, **kwargs)
     if hide_axis:
@@ -178,8 +196,10 @@ def show(
 def to_pil(
     o: torch.Tensor | np.ndarray | PIL.Image.Image,  # picture: floats 0..1, or bytes
 ) -> PIL.Image.Image:  # mode L, RGB or RGBA
-    "A picture for Pillow."
+    "A picture for Pillow. Raises `ModeError` for floats that go far above 1, unless the picture is an `Image`."
     x = to_tensor(o).detach().cpu()
+    if x.is_floating_point() and not isinstance(o, Image):
+        check_unit(x)
     if x.dtype != torch.uint8:
         x = (x.float().clamp(0, 1) * 255).round().byte()
     x = x.permute(1, 2, 0).numpy()

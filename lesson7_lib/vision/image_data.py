@@ -64,7 +64,7 @@ class ImageList(ItemList):
     ) -> Image:  # the picture at its full size
         "Decode one picture. Raises `ImageError`."
         x = decode_image(self.fname(i), self.convert_mode)
-        return Image(x if x.dtype == torch.uint8 else x.float())  # modes I and F: the numbers of the file
+        return Image(x) if x.dtype == torch.uint8 else x.float().as_subclass(Image)  # modes I and F: the file's numbers
 
     def fname(
         self,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ..core.env import listify
 from ..core.files import describe_error, file_identity, file_problem, temp_beside, user_path
-from .image import photo_name
-from .photo import ImageError, get_image_files, how_to_convert, other_files
+from .image import photo_name, save_settings
+from .photo import ImageError, get_image_files, how_to_convert, other_files, use_plugins
 
 # %% ../../nbs/vision/05_jobs.ipynb #fe7a6422
 @dataclass(repr=False)
@@ -101,13 +101,25 @@ def _places(path: Path, to: Path, report: JobReport) -> list[tuple[Path, Path]]:
 def _refusal(src: Path, dst: Path, originals: dict[tuple, Path], taken: dict[tuple, Path]) -> str | None:
     "Why `dst` may not be written for `src`; `originals` and `taken` are pictures by their or their result's identity."
     place = file_identity(dst)
-    if why := file_problem(src):
+    if why := file_problem(src) or _ending_refusal(dst):
         return why
     if place in taken:
         return f'its new name is that of {taken[place]}: give another folder for it'
     if place in originals:
         over = 'it' if originals[place] == src else str(originals[place])
         return f'the new image would be written over {over}: give another folder'
+    return None
+
+
+def _ending_refusal(dst: Path) -> str | None:
+    "Why a picture cannot be written as `dst`."
+    use_plugins(dst)
+    try:
+        save_settings(dst)
+    except ValueError:
+        return (
+            f"its copy could not be named so, since no pictures are written as '{dst.suffix}' files: rename it to .png"
+        )
     return None
 
 
@@ -133,6 +145,8 @@ def plan_job(
     to = user_path(to)
     report = JobReport(what=what)
     sources = [user_path(o) for o in listify(paths)]
+    if not sources:
+        raise ValueError('no file and no folder was given')
     places = [pair for o in sources for pair in _places(o, to, report)]
     if not places:
         said = str(JobReport(failed=report.failed, skipped=report.skipped)).partition('\n')[2]

@@ -7,10 +7,12 @@ __all__ = ['tiff_modes', 'FileMetadata', 'read_metadata', 'exif_bytes', 'picture
            'encode_tiff']
 
 # %% ../../nbs/vision/02_metadata.ipynb #80a40cbb
+import contextlib
 import io
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ class FileMetadata:
     format: str | None = None  # Pillow's name of the file's format
     options: dict[str, Any] = field(default_factory=dict)  # settings of `save`: stored in the same way, compressed, say
     text: dict[str, str] = field(default_factory=dict)  # of a PNG file
-    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)  # of a PNG file: its gamma and primary colours
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)  # of a PNG file: how colours are meant, the time
     segments: list[tuple[int, bytes]] = field(default_factory=list)  # of a JPEG file: IPTC data, long XMP, comments
     lost: list[str] = field(default_factory=list)  # what cannot be kept, in words
 
@@ -62,6 +64,50 @@ def _read_png(im: PIL.Image.Image, notes: FileMetadata) -> None:
     notes.lost += [f'private chunk {o[0].decode("latin-1")}' for o in im.private_chunks]
     if 'aspect' in im.info:
         notes.lost.append('shape of the pixels')
+
+
+_png_known = frozenset(  # to Pillow
+    b'IHDR PLTE IDAT IEND tRNS iCCP gAMA cHRM sRGB pHYs tEXt zTXt iTXt eXIf acTL fcTL fdAT'.split()
+)
+_png_kept = (b'cICP', b'tIME')
+
+
+def _other_chunks(im: PIL.Image.Image) -> list[tuple[bytes, bytes]]:
+    "The public chunks of a PNG file that Pillow passes over. Its pixels must not have been read."
+    file = getattr(im, 'fp', None)
+    if im.format != 'PNG' or file is None:
+        return []
+    found = []
+    before = file.tell()
+    file.seek(8)
+    chunks = PngImagePlugin.ChunkStream(file)
+    with contextlib.suppress(struct.error, SyntaxError):  # the end of the file is missing
+        while (chunk := chunks.read())[0] != b'IEND':
+            name, start, length = chunk
+            if name not in _png_known and name[1:2].isupper():
+                found.append((name, file.read(length) if name in _png_kept else b''))
+            file.seek(start + length + 4)
+    file.seek(before)
+    return found
+
+
+@lru_cache
+def _can_write(name: bytes) -> bool:
+    "Does this version of Pillow write the PNG chunk `name`?"
+    info = PngImagePlugin.PngInfo()
+    info.add(name, b'')
+    out = io.BytesIO()
+    PIL.Image.new('L', (1, 1)).save(out, 'PNG', pnginfo=info)
+    return name in out.getvalue()
+
+
+def _sort_chunks(found: list[tuple[bytes, bytes]], notes: FileMetadata) -> None:
+    "Note which of the chunks that Pillow passed over are kept, and which are lost."
+    for name, data in found:
+        if name in _png_kept and _can_write(name):
+            notes.chunks.append((name, data))
+        else:
+            notes.lost.append(f'chunk {name.decode()}')
 
 
 def _read_tiff(im: PIL.Image.Image, notes: FileMetadata) -> None:
@@ -105,9 +151,11 @@ def read_metadata(
     if getattr(im, 'is_animated', False):
         others = f'{im.n_frames - 1} further' if getattr(im, 'fp', None) else 'further'
         notes.lost.append(f'{others} pictures in the file')
+    others = _other_chunks(im)
     im.load()
     if isinstance(im, PIL.ImageFile.ImageFile):
         _readers.get(im.format, _read_other)(im, notes)
+    _sort_chunks(others, notes)
     return notes
 
 # %% ../../nbs/vision/02_metadata.ipynb #c3ac6f46

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from lesson7_lib.vision.blind_degrade import Damaged
@@ -14,7 +15,7 @@ from typing import Any
 import PIL.Image
 import random
 
-__all__ = ['restoration_tasks', 'TestDamage', 'RestorationTask', 'median_3x3', 'middle', 'test_scores']
+__all__ = ['restoration_tasks', 'TestDamage', 'RestorationTask', 'median_3x3', 'middle', 'test_scores', 'classical_filters']
 class TestDamage:
     __test__: bool
     steps: Any
@@ -32,10 +33,12 @@ class RestorationTask:
 _photo_tests: Any
 _x2_tests: Any
 _old_tests: Any
-_wide: Any
 _colour: Any
 restoration_tasks: Any
 def median_3x3(x: Tensor, mode: str='replicate') -> Tensor: ...
 def middle(img: PIL.Image.Image, side: int=256) -> PIL.Image.Image: ...
-def test_scores(net: nn.Module | None, files: Iterable[str | Path], tests: Mapping[str, Callable[[PIL.Image.Image, random.Random], Damaged]], side: int=256, evaluator: RestorationEvaluator | None=None) -> list[dict]: ...
-def _answers(net: nn.Module | None, bad: PIL.Image.Image, size: tuple[int, int]) -> dict[str, Tensor]: ...
+def test_scores(net: nn.Module | None, files: Iterable[str | Path], tests: Mapping[str, Callable[[PIL.Image.Image, random.Random], Damaged]], side: int=256, evaluator: RestorationEvaluator | None=None, filters: Mapping[str, Callable[[PIL.Image.Image], PIL.Image.Image]] | None=None) -> list[dict]: ...
+def _answers(net: nn.Module | None, bad: PIL.Image.Image, size: tuple[int, int], filters: Mapping[str, Callable]) -> dict[str, Tensor]: ...
+def classical_filters(means: Sequence[float]=..., variations: Sequence[float]=...) -> dict[str, Callable[[PIL.Image.Image], PIL.Image.Image]]: ...
+def _non_local_means(img: PIL.Image.Image, h: float) -> PIL.Image.Image: ...
+def _total_variation(img: PIL.Image.Image, weight: float) -> PIL.Image.Image: ...
