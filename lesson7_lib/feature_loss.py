@@ -529,7 +529,7 @@ feature_experiments = register_experiments(
         _grams.but(
             'light-nogan-polish', stages=_polish_stages, note="the lecture's loss, then an epoch of GAN training"
         ),
-        _grams.but('restorer', data=_restorer_data, stages=_restorer_stages, note='what the command trains'),
+        _grams.but('restorer', data=_restorer_data, stages=_restorer_stages, note='the light network at 128 pixels'),
         _small.but('small', stages=_small_stages, note='built-in pets, for tests'),
     ]
 )

@@ -6,10 +6,10 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lesson7_lib.vision.restorers import load_restorer, ready_made, restorer_folder, restorer_problems
 from project import PACKAGE
 
 from lesson7_lib.apps.restore import Restorer
+from lesson7_lib.vision.restorers import load_restorer, ready_made, restorer_folder, restorer_problems
 
 TIMES = dict(x2=2)  # how many times larger the result is; others: 1
 

@@ -393,7 +393,8 @@ def _all_runs(self: Restorer, px: np.ndarray, top: float) -> np.ndarray:
     "The model on the whole image, as often as needed."
     self._pass = 0
     out = self._smaller_until_it_fits(px, top)
-    for self._pass in range(1, self._runs()):
+    for number in range(1, self._runs()):
+        self._pass = number
         out = self._smaller_until_it_fits(out, top)
     return out
 

@@ -182,17 +182,21 @@ def crop_bunch(
 
 
 def split_photos(
-    folder: str | Path,  # with photos; folders inside count
+    folder: str | Path | Sequence[Path],  # with photos, folders inside count; or their files
     valid: float = 0.1,  # share that is held out
     seed: int = 42,  # which ones
-) -> tuple[list[Path], list[Path]]:  # to learn from; held out, at least one
+    least: int = 1,  # how many are held out at least
+) -> tuple[list[Path], list[Path]]:  # to learn from, at least one; held out
     "Hold out photos by their names: a photo stays on its side when others come. Raises `ValueError`."
-    files = get_image_files(folder)
-    if len(files) < 2:
+    is_folder = isinstance(folder, (str, Path))
+    files = get_image_files(folder) if is_folder else list(folder)
+    if len(files) <= least:
+        where = f" in '{Path(folder).name}'" if is_folder else ''
         raise ValueError(
-            f"{len(files)} photos in '{Path(folder).name}': give at least 2, one to learn from and one to test"
+            f'{len(files)} photos{where}: give at least {least + 1}, one to learn from and {least} to test'
         )
-    keys = {o: random.Random(f'{seed}/{o.name}').random() for o in files}
-    held = [o for o in files if keys[o] < valid] or [min(files, key=keys.get)]
-    train = [o for o in files if o not in set(held)] or [max(files, key=keys.get)]
-    return train, [o for o in held if o not in train]
+    # a name need not be valid text
+    keys = {o: random.Random(f'{seed}/{o.name}'.encode('utf-8', 'surrogatepass')).random() for o in files}
+    n = max(least, sum(k < valid for k in keys.values()))
+    held = set(sorted(files, key=keys.get)[: min(n, len(files) - 1)])
+    return [o for o in files if o not in held], [o for o in files if o in held]
