@@ -231,13 +231,13 @@ def model_card(
     steps = 100 * sum(o.epochs for o in experiment.stages)
     tables = [f'{origin}, {rows[0]["n"]} pictures:\n\n{_score_table(rows)}' for origin, rows in scores.items()]
     parts = {
-        'What it is for': f'{restorer_purposes[name].capitalize()}.',
+        'What it is for': f'{restorer_purposes[name][:1].upper()}{restorer_purposes[name][1:]}.',
         'What it cannot do': _cannot[name],
         'Data and licence': 'Trained on photos of the Oxford-IIIT Pet data set, CC BY-SA 4.0, as these weights are: '
         '<https://www.robots.ox.ac.uk/~vgg/data/pets/>. A tenth of them, by name, was held out.',
         'Training': f'`lesson7_experiment {experiment.address}`: {steps:,} batches of crops, seed '
         f'{experiment.seeds[0]}. {training}'.strip(),
-        'Scores': 'PSNR in dB, more is better, and in brackets the distance in the features of a ResNet-18 that '
+        'Scores': 'PSNR in dB, more is better, 100 for no difference at all, and in brackets the distance in the features of a ResNet-18 that '
         'no loss used, less is better. The best classical filter is chosen for each damage with the good pictures at '
         'hand.\n\n' + '\n\n'.join(tables),
     }
