@@ -198,7 +198,8 @@ def score_folder(
 
 # %% ../../nbs/apps/05_restoration_models.ipynb #a9d836a8
 _cannot = dict(
-    photo='It does not invent what is lost: faces of a few pixels, unreadable text, areas that are white or black.',
+    photo='It does not invent what is lost: faces of a few pixels, unreadable text, areas that are white or black. '
+    'What was enlarged from half the size and compressed it may sharpen too much: compare the rows of that damage.',
     x2='It does not invent what is lost: small text stays unreadable.',
     old='Large tears and missing parts are not filled in.',
     colour='The colours are guesses: the true ones are not in a grey picture.',
