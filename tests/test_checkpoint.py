@@ -173,6 +173,7 @@ EXAMPLES = {
     'small_encoder': (lambda o: o((4, 8)), pic),
     'model_of_2018': (lambda o: o(importlib.import_module('lesson7_lib.human_numbers_rnn').Model3, nv=NV, nh=8), ids),
     'PlainBlock': (lambda o: o(4), maps),
+    'ResidualLevels': (lambda o: o((4, 6), (1, 1)), maps),
     'DamageEstimate': (lambda o: o(3), pic),
     'RestorationNet': (lambda o: o(widths=(8, 8), depths=(1, 1)), pic),
     'RestorationLoss': (lambda o: o(), lambda: (pic(), pic(), torch.rand(2, 5))),
@@ -394,9 +395,11 @@ def test_other_head(tmp_path):
     with pytest.raises(ValueError, match='does not fit'):
         other.load('three', strict=False, with_opt=True)
     assert equal(before, list(other.model.state_dict().values())) and other.opt is None
+    with pytest.warns(UserWarning, match='2 of the 4 weights') as seen:
+        head(10, tmp_path).load('three', strict=False, with_opt=False)
+    assert len(seen) == 1  # nothing about the optimiser
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        head(10, tmp_path).load('three', strict=False, with_opt=False)
         with pytest.raises(ValueError, match='nothing was loaded'):
             head(10, tmp_path).load('three')  # and no warning says that weights are loaded
 

@@ -238,9 +238,9 @@ def model_card(
         '<https://www.robots.ox.ac.uk/~vgg/data/pets/>. A tenth of them, by name, was held out.',
         'Training': f'`lesson7_experiment {experiment.address}`: {steps:,} batches of crops, seed '
         f'{experiment.seeds[0]}. {training}'.strip(),
-        'Scores': 'PSNR in dB, more is better, 100 for no difference at all, and in brackets the distance in the features of a ResNet-18 that '
-        'no loss used, less is better. The best classical filter is chosen for each damage with the good pictures at '
-        'hand.\n\n' + '\n\n'.join(tables),
+        'Scores': 'PSNR in dB, more is better, 100 for no difference at all, and in brackets the distance in the '
+        'features of a ResNet-18 that no loss used, less is better. The best classical filter is chosen for each '
+        'damage with the good pictures at hand.\n\n' + '\n\n'.join(tables),
     }
     return f'# {name}\n\n' + '\n\n'.join(f'## {k}\n\n{v}' for k, v in parts.items()) + '\n'
 

@@ -380,7 +380,7 @@ def load_state(
     load_fitting(model, state)
     if any(diff.values()):
         warnings.warn(
-            f'{len(fits)} of the {len(own)} weights of the model were loaded. {_name_mismatch(diff)}.',
+            f'{len(fits)} of the {len(own)} weights of the model were loaded; {_name_mismatch(diff)}',
             stacklevel=stacklevel,
         )
     return diff

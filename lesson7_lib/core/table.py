@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # %% ../../nbs/core/05_table.ipynb #2807bbfa
 def show_value(
@@ -173,7 +174,7 @@ def check_present(
 
 # %% ../../nbs/core/05_table.ipynb #6e88a628
 def check_finite(
-    values: Tensor,  # numbers, or rows of numbers
+    values: 'Tensor',  # numbers, or rows of numbers
     what: str = 'labels',  # what they are, for the message
 ) -> None:
     "Raise `ValueError` with the numbers of the rows that hold NaN or infinity, if there are any."
