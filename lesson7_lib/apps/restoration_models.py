@@ -82,10 +82,13 @@ def model_tensors(
 # %% ../../nbs/apps/05_restoration_models.ipynb #b2829e25
 def fit_resumable(
     learn: Learner,  # what to train
-    stage: Stage,  # its option `name` names the file
+    stage: Stage,  # its option `name` names the file, `native` is the share of the crops at native resolution
 ) -> None:
     "One cycle; killed and run again, it goes on after the last epoch that was finished."
+    crops = learn.data.train_ds
+    crops.native = stage.options.get('native', crops.native)
     learn.going = f"restore-{stage.options['name']}-seed{torch.initial_seed()}-going"
+    learn.resumable = [*getattr(learn, 'resumable', []), learn.going]  # files that go when the scores are there
     learn.fit_one_cycle(stage.epochs, stage.lr, pct_start=stage.pct_start, resume=learn.going)
 
 
@@ -105,7 +108,8 @@ def score_restorer(
         records.append(
             dict(stage=damage, value=best['psnr'], **{k: v for k, v in best.items() if k != 'damage'}, **others)
         )
-    learn.checkpoint_path(learn.going).unlink(missing_ok=True)
+    for name in learn.resumable:
+        learn.checkpoint_path(name).unlink(missing_ok=True)
     return records
 
 # %% ../../nbs/apps/05_restoration_models.ipynb #a642b749
@@ -122,12 +126,15 @@ def after_photo(
     return restoration_learner(data, start=start)
 
 
-def _experiment(name: str, epochs: int, note: str, lr: float = 1e-3, **changes: Any) -> Experiment:
-    stage = Stage(epochs, lr, 0.1, fit=fit_resumable, options=dict(name=name))
+def _experiment(name: str, epochs: int, note: str, native: int = 0, **changes: Any) -> Experiment:
+    stages = [Stage(epochs, 1e-3, 0.1, fit=fit_resumable, options=dict(name=name))]
+    if native:
+        options = dict(name=f'{name}-native', native=0.9)
+        stages.append(Stage(native, 4e-4, 0.1, fit=fit_resumable, options=options))
     fields = dict(
         data=partial(restoration_crops, task=name),
         model=restoration_learner,
-        stages=[stage],
+        stages=stages,
         score=score_restorer,
         metric='psnr',
         unit='dB',
@@ -140,7 +147,7 @@ _small_data = partial(restoration_crops, size=32, bs=4, steps=5, n_valid=8)
 _small_model = partial(restoration_learner, widths=(8,), depths=(1,))
 restoration_experiments = register_experiments(
     [
-        _experiment('photo', 125, 'JPEG, noise, blur and shrinking in any mixture'),
+        _experiment('photo', 125, 'JPEG, noise, blur and shrinking in any mixture', native=30),
         _experiment('x2', 50, 'twice as large; begins with `photo`', model=after_photo),
         _experiment('old', 50, 'scratches, dust, fading; begins with `photo`', model=after_photo),
         _experiment('colour', 60, 'colours for grey photos: a guess'),
