@@ -25,6 +25,7 @@ from ..core.experiment import Experiment, Stage, experiment_weights, register_ex
 from ..core.files import atomic_write, user_path
 from ..core.items import LabelList
 from ..core.learner import Learner
+from ..core.table import Table, to_markdown
 from ..data import data_path
 from ..vision.image_data import ImageDataBunch, ImageImageList, ImageList
 from ..vision.perceptual import FeatureDistance
@@ -254,15 +255,15 @@ def model_card(
 
 def _score_table(rows: Sequence[dict]) -> str:
     "Rows of `test_scores` as a table in Markdown: a line for each damage."
-    lines = ['| damage | untouched | median | best classical filter | network |', '|---|---|---|---|---|']
+    lines = []
     for damage in dict.fromkeys(o['damage'] for o in rows):
         by = {o['method']: o for o in rows if o['damage'] == damage}
         classical = [o for o in by.values() if o['method'] not in ('untouched', 'median', 'network')]
         best = max(classical, key=lambda o: o['psnr'], default=None)
         cells = [_cell(by[k]) for k in ('untouched', 'median')]
-        cells += ['' if best is None else f'{_cell(best)} {best["method"]}', _cell(by['network'])]
-        lines.append(f'| {damage} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+        lines.append([damage, *cells, best and f'{_cell(best)} {best["method"]}', _cell(by['network'])])
+    head = ['damage', 'untouched', 'median', 'best classical filter', 'network']
+    return to_markdown(Table(head, lines, drop_empty=False))
 
 
 def _cell(row: dict) -> str:
