@@ -59,9 +59,7 @@ def restoration_crops(
 def restoration_learner(
     data: ImageDataBunch,  # see `restoration_crops`
     perceptual: float = 0.0,  # weight of the perceptual distance in the loss
-    start: str
-    | Path
-    | None = None,  # weights to begin with, as far as they fit: a file of `Learner.save`; None: random
+    start: str | Path | None = None,  # file of `Learner.save` whose weights are taken where they fit; None: random
     **kwargs: Any,  # arguments of `RestorationNet` in place of the task's
 ) -> Learner:  # loss and PSNR of held-out crops are shown
     "A network for the task of the data. Raises `CheckpointError`, `OSError`."
