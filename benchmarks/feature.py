@@ -124,7 +124,7 @@ def stepper(name, a):
 def measure(a):
     "What runs in the environment's Python: the sides take turns, another begins each round, one round is thrown away"
     steps, params, values = {}, {}, {}
-    for k in a.sides:
+    for k in pairs.worth_timing(a.sides):
         steps[k], params[k] = stepper(k, a)
 
     def evaluate(k):

@@ -97,6 +97,13 @@ def processor():
     return dict(capability=torch.backends.cpu.get_cpu_capability(), bf16_hardware=has_bf16)
 
 
+def worth_timing(sides):
+    """Without bf16 arithmetic in the processor a step in bf16 is emulated: it takes ten times as long and says nothing.
+    Such sides are left out, unless nothing else is asked for"""
+    plain = [o for o in sides if 'bf16' not in o]
+    return plain if plain and not processor()['bf16_hardware'] else sides
+
+
 def timed_rows(compare, times, without='it is emulated'):
     """The rows of a list of comparisons (key, title, (ours, rival), limit), as far as both sides were timed. bf16 is
     compared with the target only where the processor has it;

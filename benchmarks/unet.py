@@ -112,7 +112,7 @@ def stepper(name, a):
 def measure_time(a):
     "Seconds of a step: the sides take turns, another begins each round, one round is thrown away"
     steps, params = {}, {}
-    for k in a.sides:
+    for k in pairs.worth_timing(a.sides):
         steps[k], params[k] = stepper(k, a)
     return dict(seconds=pairs.turns(steps, a.rounds), params=params)
 

@@ -9,6 +9,7 @@ __all__ = ['restore_presets', 'formats', 'Span', 'spans', 'TileNet', 'Restorer',
 # %% ../../nbs/apps/01_restore.ipynb #63d2a1c9
 import math
 import os
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -141,6 +142,7 @@ class TileNet:
         self.tile = 640 if own_kind and self.model.down > 1 else 384  # at lower resolution there is memory for more
         self.paints = self.c == 1 or getattr(self.model, 'same_brightness', False)  # from grey to colours?
         self.amp = amp_context(self.device, torch.bfloat16)[0] if bf16 else nullcontext()
+        self.view = getattr(self.model, 'view', None)  # longest side of the whole image, as the model wants to see it
         self.fill = False  # does the model need sizes that are multiples of 32?
 
     @torch.inference_mode()
@@ -392,6 +394,8 @@ def _runs(self: Restorer) -> int:
 def _all_runs(self: Restorer, px: np.ndarray, top: float) -> np.ndarray:
     "The model on the whole image, as often as needed."
     self._pass = 0
+    if self.net.view and max(px.shape[:2]) > self.net.view:
+        return self._by_small_copy(px, top)
     out = self._smaller_until_it_fits(px, top)
     for number in range(1, self._runs()):
         self._pass = number
@@ -453,7 +457,7 @@ def _smaller_until_it_fits(self: Restorer, px: np.ndarray, top: float) -> np.nda
 
 
 def _first_line(e: Exception) -> str:
-    return str(e).split('\n')[0][:120]
+    return textwrap.shorten(str(e).split('\n')[0], 120, placeholder=' …')
 
 
 @patch
@@ -466,6 +470,23 @@ def _give_up(self: Restorer, px: np.ndarray, top: float, asked: int, is_memory: 
         f'out of memory even with tiles of {self.tile} pixels (bs={self.bs}, {self.net.device}): {why}. '
         + ('Give a smaller overlap' if self.overlap else 'Free memory, give bs=1, or use a smaller model')
     )
+
+# %% ../../nbs/apps/01_restore.ipynb #bbe48fa3
+@patch
+def _by_small_copy(self: Restorer, px: np.ndarray, top: float) -> np.ndarray:
+    "What the model changes in a small copy of the whole image, enlarged and added."
+    shrink = self.net.view / max(px.shape[:2])
+    small = _resized(px, top, [max(1, round(o * shrink)) for o in px.shape[:2]])
+    made = self._smaller_until_it_fits(small, top)
+    is_float = px.dtype.kind == 'f'
+    out = np.empty((*px.shape[:2], made.shape[2]), px.dtype)
+    for i in range(made.shape[2]):
+        source = min(i, px.shape[2] - 1)  # a grey image has one channel for all
+        change = made[..., i : i + 1].astype(np.float32) - small[..., source : source + 1]
+        plane = _resized(change, top, px.shape[:2], PIL.Image.Resampling.BICUBIC)[..., 0]
+        plane += px[..., source]
+        out[..., i] = plane if is_float else plane.round(out=plane).clip(0, top, out=plane)
+    return out
 
 # %% ../../nbs/apps/01_restore.ipynb #ff2887d3
 def restore(

@@ -254,8 +254,8 @@ class _Training:
         "Crops of the photos, a share of which is held out."
         least = max(3, round(valid * len(files)))
         train, held_out = split_photos(files, 0.0, seed, least)
-        train_crops = PhotoCrops(train, self.degrade, size, 50 * bs, seed, limit=1e9)
-        valid_crops = PhotoCrops(held_out, self.degrade, size, 32, seed, limit=2e8)
+        train_crops = PhotoCrops(train, self.degrade, size, 50 * bs, seed, self.task.native, limit=1e9)
+        valid_crops = PhotoCrops(held_out, self.degrade, size, 32, seed, self.task.native, limit=2e8)
         for o in (train_crops, valid_crops):
             o.photos.fill()
         self.data = crop_bunch(train_crops, valid_crops, bs, **kwargs)
@@ -333,7 +333,7 @@ def train_restorer(
         if len(usable) < 10:
             raise ValueError(_too_few(len(usable), failed))
         job.make_data(usable, size, bs, valid, seed, num_workers=workers, path=out, device=device)
-        loss = RestorationLoss()
+        loss = RestorationLoss(**job.task.loss)
         learn = Learner(job.data, job.net, loss_func=loss, metrics=restored_psnr, wd=0.0, silent=True)
         job.find_rivals(learn.device)
         evaluator = RestorationEvaluator() if evaluator is None else evaluator

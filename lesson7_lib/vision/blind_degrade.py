@@ -109,6 +109,7 @@ class BlindDegradation:
         shrink: tuple[float, float] = (1.0, 3.0),  # how many times smaller, before it is enlarged again
         clean: float = 0.12,  # share of the pictures that stay as they are
         single: float = 0.5,  # share of the others that get one kind of damage only
+        resized: float = 0.0,  # share of all pictures that are shrunk, then compressed, as on the web
         weights: Mapping[str, float] | None = None,  # how often each kind is drawn; None: `kinds`
     ) -> None:
         self.jpeg = jpeg
@@ -117,6 +118,7 @@ class BlindDegradation:
         self.shrink = shrink
         self.clean = clean
         self.single = single
+        self.resized = resized
         self.weights = dict(self.kinds if weights is None else weights)
 
     kinds = dict(jpeg=1.0, noise=1.0, shrink=0.8, blur=0.4)
@@ -126,8 +128,11 @@ class BlindDegradation:
         rng: random.Random,  # where the random numbers come from
     ) -> list[str]:  # in the order in which they are done
         "The kinds of damage for one picture."
-        if rng.random() < self.clean:
+        chance = rng.random()
+        if chance < self.clean:
             return []
+        if chance < self.clean + self.resized:
+            return ['shrink', 'jpeg']
         first = rng.choices(list(self.weights), list(self.weights.values()))[0]
         if rng.random() < self.single:
             return [first]

@@ -144,6 +144,7 @@ class RestorationNet(nn.Module):
         up: int = 2,  # factor of the pixel shuffle; `up/down` is how many times larger the output is
         scaled: bool = True,  # does the estimated damage scale the residual?
         same_brightness: bool = False,  # change colours only, not the brightness?
+        view: int | None = None,  # longest side of the whole picture, as the network wants to see it; None: any
     ) -> None:
         super().__init__()
         if up % down and down % up:
@@ -152,6 +153,7 @@ class RestorationNet(nn.Module):
         self.up = up
         self.scaled = scaled
         self.same_brightness = same_brightness
+        self.view = view
         n_in = 3 * down**2
         self.estimate = DamageEstimate(strengths, down) if strengths else None
         self.head = nn.Conv2d(n_in + strengths, widths[0], 3, padding=1)
@@ -246,6 +248,7 @@ class RestorationLoss(nn.Module):
         perceptual: float = 0.0,  # weight of the distance
         distance: Callable[[Tensor, Tensor], Tensor] | None = None,  # of pictures 0 to 1, see `FeatureDistance`
         eps: float = 1e-3,  # below this, errors count as squares
+        colourful: float = 0.0,  # a pixel counts `1 + colourful * (largest - smallest channel)` times
     ) -> None:
         super().__init__()
         if perceptual and distance is None:
@@ -254,6 +257,7 @@ class RestorationLoss(nn.Module):
         self.perceptual = perceptual
         self.distance = distance
         self.eps = eps
+        self.colourful = colourful
         self.metrics: dict[str, Tensor] = {}
 
     def forward(
@@ -264,14 +268,25 @@ class RestorationLoss(nn.Module):
     ) -> Tensor:  # a number
         "The sum of all terms, which stay in `metrics`."
         image, maps = pred if isinstance(pred, Restored) else (pred, None)
-        diff = image.float() - good
-        terms = dict(charbonnier=(diff.square() + self.eps**2).sqrt().mean() - self.eps)
+        terms = dict(charbonnier=self.charbonnier(image.float(), good))
         if maps is not None:
             terms['estimate'] = self.estimate * (maps.float() - strengths[..., None, None]).square().mean()
         if self.perceptual:
             terms['perceptual'] = self.perceptual * self.distance(image.float(), good)
         self.metrics = {k: v.detach() for k, v in terms.items()}
         return torch.stack(list(terms.values())).sum()
+
+    def charbonnier(
+        self,
+        image: Tensor,  # (n, 3, h, w)
+        good: Tensor,  # the same shape
+    ) -> Tensor:  # a number
+        "The mean error, in which colourful pixels may count more."
+        error = ((image - good).square() + self.eps**2).sqrt() - self.eps
+        if not self.colourful:
+            return error.mean()
+        weight = 1 + self.colourful * (good.amax(1, True) - good.amin(1, True))
+        return (error * weight).mean() / weight.mean()
 
 
 def restored_psnr(

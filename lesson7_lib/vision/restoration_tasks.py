@@ -71,6 +71,8 @@ class RestorationTask:
     degrade: Callable[[PIL.Image.Image, random.Random], Damaged]  # of the training pictures
     tests: Mapping[str, Callable[[PIL.Image.Image, random.Random], Damaged]]  # of the test pictures, by name
     net: Mapping[str, Any] = field(default_factory=dict)  # arguments of `RestorationNet`
+    loss: Mapping[str, Any] = field(default_factory=dict)  # arguments of `RestorationLoss`
+    native: float = 0.9  # share of the training crops at native resolution, see `PhotoCrops`
 
     def model(
         self,
@@ -92,17 +94,17 @@ _x2_tests = {
 }
 _old_tests = {
     'marks': TestDamage(Marks(lines=(2, 6), specks=(10, 40))),
-    'old print': OldPrint(clean=0),
+    'old print': OldPrint(marks=1, clean=0),
     'clean': TestDamage(),
 }
-_colour = dict(down=4, up=4, same_brightness=True)
+_colour = dict(down=4, up=4, same_brightness=True, view=256)
 restoration_tasks = {
     o.name: o
     for o in (
-        RestorationTask('photo', BlindDegradation(), _photo_tests),
+        RestorationTask('photo', BlindDegradation(resized=0.3), _photo_tests),
         RestorationTask('x2', HalfSize(), _x2_tests, dict(down=1, up=2, scaled=False)),
         RestorationTask('old', OldPrint(), _old_tests),
-        RestorationTask('colour', GreyCopy(), {'grey': GreyCopy()}, _colour),
+        RestorationTask('colour', GreyCopy(), {'grey': GreyCopy()}, _colour, dict(colourful=10.0), 0.3),
     )
 }
 
