@@ -135,6 +135,9 @@ class Site:
         raw = page.eval_on_selector_all('article p', 'e => e.filter(o => /^:::/.test(o.innerText)).length')
         if raw:
             self.fault('a raw ::: {…} on the page')
+        cells = 'e => e.map(o => o.innerText).filter(o => /\\[[^\\]]+\\]\\([^)\\s]+\\)/.test(o))'
+        for text in page.eval_on_selector_all('article td', cells):
+            self.fault(f'a link in a table is not one: {text[:60]}')
         self.check_width(page)
 
     def check_width(self, page):
@@ -221,19 +224,19 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
 
 def planted(site, tmp, page='index.html'):
     """What is reported when a page gets a dead link, a dead anchor, a missing picture, a request elsewhere, an
-    error, a bare formula, something wider than a phone."""
+    error, a bare formula, a link in a table that is none, something wider than a phone."""
     copy = Path(tmp) / 'planted'
     copy.mkdir()
     for o in ('_static', '_images'):
         (copy / o).symlink_to(site / o)
     body = (
         '<p><a href="no-such-page.html">1</a><a href="#no-such-place">2</a><img src="no-such.png" alt="3">'
-        '<span class="math">4</span></p>'
-        '<script src="https://example.org/5.js"></script><script>noSuchFunction()</script>'
+        '<span class="math">4</span></p><table><tr><td>[5](no-such.html)</td></tr></table>'
+        '<script src="https://example.org/6.js"></script><script>noSuchFunction()</script>'
     )
     text = (site / page).read_text(encoding='utf-8')
     text = text.replace('</article>', body + '</article>', 1)
-    text = text.replace('</body>', '<div style="width: 700px">6</div></body>', 1)
+    text = text.replace('</body>', '<div style="width: 700px">7</div></body>', 1)
     (copy / page).write_text(text, encoding='utf-8')
     with Site(copy) as s:
         p = s.open(1280, 900)
@@ -258,6 +261,7 @@ def check(folder):
         'asks elsewhere for https://example.org',
         'noSuchFunction',
         'not typeset',
+        'a link in a table is not one',
         'wider than the window of 390',
     ):
         if not any(o in f for f in found):
