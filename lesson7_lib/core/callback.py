@@ -23,6 +23,7 @@ from fastcore.basics import patch
 from .env import in_notebook, is_quiet
 from .metrics import metric_name
 from .optimizer import annealing_exp, get_mom, set_hypers
+from .progress import show_duration
 
 if TYPE_CHECKING:
     from lesson7_lib.core.learner import Learner
@@ -380,11 +381,6 @@ def _cell(v):
     return '' if v is None else str(v) if not isinstance(v, float) else f'{v:.6f}'
 
 
-def _clock(s):
-    m, s = divmod(int(round(s)), 60)
-    return f'{m // 60}:{m % 60:02}:{s:02}' if m >= 60 else f'{m:02}:{s:02}'
-
-
 class TrainingTable:
     "Rows of a training run, for people: as text whose lines can be printed one by one, and as HTML."
 
@@ -409,7 +405,7 @@ class TrainingTable:
         return ' '.join(_cell(v).ljust(w) for v, w in zip(row, self._widths(), strict=False)).rstrip()
 
     def __repr__(self) -> str:
-        head = [] if self.seconds is None else [f'Total time: {_clock(self.seconds)}', '']
+        head = [] if self.seconds is None else [f'Total time: {show_duration(self.seconds)}', '']
         return '\n'.join(head + [self.line(self.names)] + [self.line(r) for r in self.rows])
 
     def _repr_html_(self) -> str:
@@ -418,7 +414,7 @@ class TrainingTable:
                 '<tr>' + ''.join(f'<{t} style="text-align:left">{html.escape(_cell(v))}</{t}>' for v in vals) + '</tr>'
             )
 
-        head = '' if self.seconds is None else f'<p>Total time: {_clock(self.seconds)}</p>'
+        head = '' if self.seconds is None else f'<p>Total time: {show_duration(self.seconds)}</p>'
         body = ''.join(tr(r, 'td') for r in self.rows)
         return f"{head}<table class='dataframe'><thead>{tr(self.names, 'th')}</thead><tbody>{body}</tbody></table>"
 
@@ -453,7 +449,7 @@ class ShowTable(Callback):
         if self.handle:
             self.handle.update(self.table)
         else:
-            print(f'Total time: {_clock(self.table.seconds)}')
+            print(f'Total time: {show_duration(self.table.seconds)}')
 
 # %% ../../nbs/core/13_callback.ipynb #bb1621b2
 class CSVLogger(LearnerCallback):

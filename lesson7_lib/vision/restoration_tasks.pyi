@@ -29,6 +29,8 @@ class RestorationTask:
     degrade: Callable[[PIL.Image.Image, random.Random], Damaged]
     tests: Mapping[str, Callable[[PIL.Image.Image, random.Random], Damaged]]
     net: Mapping[str, Any] = field(default_factory=dict)
+    loss: Mapping[str, Any] = field(default_factory=dict)
+    native: float = 0.9
     def model(self, **changes: Any) -> RestorationNet: ...
 _photo_tests: Any
 _x2_tests: Any
