@@ -95,13 +95,14 @@ def fit_resumable(
 
 def set_crops(
     crops: PhotoCrops,  # changed: what a stage asks for
-    stage: Stage,  # options: `native`, the share of crops at native resolution; `resized`, see `BlindDegradation`
+    stage: Stage,  # options: `native`, the share of crops at native resolution; `clean`, `resized` of the damage
 ) -> None:
     "The crops of one stage of a training."
     crops.native = stage.options.get('native', crops.native)
-    if 'resized' in stage.options:
-        crops.degrade = copy(crops.degrade)  # that of the task stays as it is
-        crops.degrade.resized = stage.options['resized']
+    crops.degrade = copy(crops.degrade)  # that of the task stays as it is
+    for share in ('clean', 'resized'):
+        if share in stage.options:
+            setattr(crops.degrade, share, stage.options[share])
 
 
 def score_restorer(
@@ -162,18 +163,22 @@ _photo = [
     _stage('photo-native', 30, 4e-4, native=0.9),
     _stage('photo-resized', 30, 4e-4, **_last),
 ]
-_old = [_stage('old', 40, native=0.5), _stage('old-native', 12, 4e-4, native=0.9)]
+_old = [
+    _stage('old', 40, native=0.5, clean=0.1),
+    _stage('old-native', 12, 4e-4, native=0.9, clean=0.1),
+    _stage('old-clean', 15, 4e-4, native=0.9, clean=0.3),
+]
 
 
 def _perceptual(percent: int) -> Experiment:
-    "Four more epochs of `photo` with a perceptual distance of this weight in the loss."
+    "Three more epochs of `photo` with a perceptual distance of this weight in the loss."
     return _experiment(
         f'perceptual-{percent}',
-        [_stage(f'perceptual-{percent}', 4, 2e-4, **_last)],
+        [_stage(f'perceptual-{percent}', 3, 2e-4, **_last)],
         f'`photo` goes on; weight of the perceptual distance {percent / 100:g}',
         data=restoration_crops,
         model=partial(after_photo, perceptual=percent / 100),
-        score=partial(score_restorer, n=24),
+        score=partial(score_restorer, n=20),
         seeds=(42, 43, 44),
     )
 
