@@ -163,11 +163,6 @@ _photo = [
     _stage('photo-native', 30, 4e-4, native=0.9),
     _stage('photo-resized', 30, 4e-4, **_last),
 ]
-_old = [
-    _stage('old', 40, native=0.5, clean=0.1),
-    _stage('old-native', 12, 4e-4, native=0.9, clean=0.1),
-    _stage('old-clean', 15, 4e-4, native=0.9, clean=0.3),
-]
 
 
 def _perceptual(percent: int) -> Experiment:
@@ -189,7 +184,7 @@ restoration_experiments = register_experiments(
     [
         _experiment('photo', _photo, 'JPEG, noise, blur and shrinking in any mixture'),
         _experiment('x2', [_stage('x2', 40, native=0.5)], 'twice as large; begins with `photo`', model=after_photo),
-        _experiment('old', _old, 'scratches, dust, fading; begins with `photo`', model=after_photo),
+        _experiment('old', [_stage('old', 60)], 'scratches, dust, fading; begins with `photo`', model=after_photo),
         _experiment(
             'colour',
             [_stage('colour', 45)],

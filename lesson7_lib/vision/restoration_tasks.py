@@ -103,7 +103,7 @@ restoration_tasks = {
     for o in (
         RestorationTask('photo', BlindDegradation(resized=0.3), _photo_tests),
         RestorationTask('x2', HalfSize(), _x2_tests, dict(down=1, up=2, scaled=False)),
-        RestorationTask('old', OldPrint(clean=0.3), _old_tests),
+        RestorationTask('old', OldPrint(fade=0.2, marks=0.9, clean=0.15), _old_tests),
         RestorationTask('colour', GreyCopy(), {'grey': GreyCopy()}, _colour, dict(colourful=10.0), 0.3),
     )
 }
