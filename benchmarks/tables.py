@@ -117,7 +117,9 @@ def measure_memory(a):
 
     def train(n):
         rng = np.random.default_rng(0)
-        table = {f'x{i}': rng.standard_normal(n) for i in range(10)} | {f'c{i}': rng.integers(0, 9, n) for i in range(9)}
+        table = {f'x{i}': rng.standard_normal(n) for i in range(10)} | {
+            f'c{i}': rng.integers(0, 9, n) for i in range(9)
+        }
         table['y'] = (table['x0'] + rng.standard_normal(n) > 0).astype(np.int64)
         names = [f'c{i}' for i in range(9)], [f'x{i}' for i in range(10)]
         whole = TabularList.from_df(table, '.', *names, procs=[FillMissing, Categorify, Normalize])
@@ -160,7 +162,9 @@ def compare(a, python):
         rows += [
             pairs.row(f'epoch_{bs}', f'one epoch, bs {bs}', ours_epoch, theirs, 'fastai', limit),
             pairs.row(f'bare_{bs}', '  the bare model, no loop around it', s['bare', bs, 'epoch'], theirs, 'fastai'),
-            pairs.row(f'batches_{bs}', '  the batches alone', s['ours', bs, 'batches'], s['fastai', bs, 'batches'], 'fastai'),
+            pairs.row(
+                f'batches_{bs}', '  the batches alone', s['ours', bs, 'batches'], s['fastai', bs, 'batches'], 'fastai'
+            ),
         ]
     memory = pairs.call(a, python, 'memory', **quick)
     rows.append(
