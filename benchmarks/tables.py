@@ -60,7 +60,6 @@ def fastai(bs, quick):
 
     table, valid = people(quick)
     df = pd.DataFrame(table)
-    df[CATS] = df[CATS].where(df[CATS].notna(), '#na#')
     splits = [o for o in range(len(df)) if o < valid.start], list(valid)
     to = TabularPandas(
         df, [Categorify, FillMissing, Normalize], CATS, CONTS, y_names='income', y_block=CategoryBlock(), splits=splits
