@@ -97,6 +97,15 @@ from .core.parallel import parallel
 from .core.progress import progress
 from .core.results import load_results, results_table, save_result
 from .core.table import Table
+from .core.columns import add_datepart, cont_cat_split, read_table
+from lesson7_lib.core.table_data import (
+    Categorify,
+    FillMissing,
+    Normalize,
+    TabularDataBunch,
+    TabularList,
+    predict_table,
+)
 from .vision.batch_transforms import ResizeMethod
 from lesson7_lib.vision.degrade import (
     AddNoise,
@@ -257,6 +266,15 @@ from lesson7_lib.resnet_mnist import (
     resnet_mnist,
     today_mnist,
 )
+from lesson7_lib.tabular import (
+    TableEnsemble,
+    TabularModel,
+    exp_rmspe,
+    rmspe,
+    table_experiments,
+    tabular_learner,
+    today_table,
+)
 from lesson7_lib.unet import (
     DynamicUnet,
     PixelShuffle_ICNR,
@@ -267,6 +285,15 @@ from lesson7_lib.unet import (
     street_data,
     street_experiments,
     unet_learner,
+)
+from lesson7_lib.siamese import (
+    AdaptiveConcatPool2d,
+    PictureSearch,
+    SiameseModel,
+    contrastive_loss,
+    create_head,
+    siamese_experiments,
+    triplet_loss,
 )
 from .wgan import basic_critic, basic_generator, gan_noise, generate_images, wgan_experiments
 from .apps.panels import CrappifyPanel, PredictionPanel, stepper
@@ -570,6 +597,29 @@ __all__ = [
     'get_next_n',
     'dynamic_evaluation',
     'char_experiments',
+    'AdaptiveConcatPool2d',
+    'create_head',
+    'SiameseModel',
+    'contrastive_loss',
+    'triplet_loss',
+    'PictureSearch',
+    'siamese_experiments',
+    'add_datepart',
+    'cont_cat_split',
+    'read_table',
+    'Categorify',
+    'FillMissing',
+    'Normalize',
+    'TabularDataBunch',
+    'TabularList',
+    'predict_table',
+    'TabularModel',
+    'tabular_learner',
+    'exp_rmspe',
+    'rmspe',
+    'TableEnsemble',
+    'today_table',
+    'table_experiments',
     'restore',
     'restore_files',
     'train_restorer',

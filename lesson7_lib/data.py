@@ -25,11 +25,11 @@ from lesson7_lib.core.download import (
     set_aside,
 )
 from .core.files import user_path
-from .synth import bedrooms, digits, numbers, objects, pets, streets
+from .synth import bedrooms, digits, numbers, objects, pets, streets, tables
 from .synth.registry import synth_sets
 
 # %% ../nbs/00_data.ipynb #87bd4502
-_synth_modules = (bedrooms, digits, numbers, objects, pets, streets)  # importing them registers their data sets
+_synth_modules = (bedrooms, digits, numbers, objects, pets, streets, tables)  # importing them registers their data sets
 
 
 def _synth_parts(url):

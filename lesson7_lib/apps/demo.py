@@ -10,6 +10,7 @@ __all__ = ['stages', 'stage', 'save_score', 'digits_data', 'digit_models', 'trai
 
 # %% ../../nbs/apps/07_demo.ipynb #ebd9957b
 import argparse
+import importlib
 import itertools
 import os
 import sys
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/apps/07_demo.ipynb #80430a96
 stages = {}
+_more_stages = ('demo_tables',)  # modules with stages of later lessons
 
 
 def stage(
@@ -605,6 +607,8 @@ def read_options(
     args: list[str] | None = None,  # `None`: those of the command line
 ) -> argparse.Namespace:  # lesson, full, out, seed, epochs, list
     "The options of `lesson7_demo`."
+    for name in _more_stages:
+        importlib.import_module(f'lesson7_lib.apps.{name}')
     p = argparse.ArgumentParser(
         prog='lesson7_demo',
         formatter_class=argparse.RawDescriptionHelpFormatter,

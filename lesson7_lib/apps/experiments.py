@@ -11,7 +11,17 @@ import sys
 
 import torch
 
-from .. import char_rnn, crappify_gan, feature_loss, human_numbers_rnn, resnet_mnist, unet, wgan
+from lesson7_lib import (
+    char_rnn,
+    crappify_gan,
+    feature_loss,
+    human_numbers_rnn,
+    resnet_mnist,
+    siamese,
+    tabular,
+    unet,
+    wgan,
+)
 from . import restoration_models
 from ..core.env import printable
 from ..core.experiment import find_experiments, run_experiment
@@ -27,6 +37,8 @@ tables = (
     human_numbers_rnn,
     wgan,
     char_rnn,
+    siamese,
+    tabular,
     restoration_models,
 )  # importing them registers
 

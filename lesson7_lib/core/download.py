@@ -64,12 +64,16 @@ class URLs:
     HUMAN_NUMBERS = _s3 + 'sample/human_numbers.tgz'
     IMDB_SAMPLE = _s3 + 'sample/imdb_sample.tgz'
     ADULT_SAMPLE = _s3 + 'sample/adult_sample.tgz'
+    ADULT = 'mirror://adult.tgz'
+    BIKE_SHARING = 'mirror://bike_sharing.tgz'
     NIETZSCHE = 'https://s3.amazonaws.com/text-datasets/nietzsche.txt'
     SYNTH_DIGITS = 'synth://digits'
     SYNTH_PETS = 'synth://pets'
     SYNTH_STREETS = 'synth://streets'
     SYNTH_BEDROOMS = 'synth://bedrooms'
     SYNTH_OBJECTS = 'synth://objects'
+    SYNTH_ADULT = 'synth://adult'
+    SYNTH_BIKES = 'synth://bikes'
 
 # %% ../../nbs/core/04_download.ipynb #da210660
 checks = {
@@ -83,20 +87,15 @@ checks = {
     URLs.ADULT_SAMPLE: (968212, '64eb9d7e23732de0b138f7372d15492f'),
 }
 
-_stand_ins = dict(
-    MNIST='SYNTH_DIGITS',
-    PETS='SYNTH_PETS',
-    CAMVID='SYNTH_STREETS',
-    CAMVID_TIRAMISU='SYNTH_STREETS',
-    LSUN_BEDROOMS='SYNTH_BEDROOMS',
-    BEDROOMS535='SYNTH_BEDROOMS',
-    CIFAR='SYNTH_OBJECTS',
-)
-
-
-def _stand_in(url):
-    "The name of the built-in set that can be used in place of `url`, or `None`."
-    return next((v for k, v in _stand_ins.items() if getattr(URLs, k) == url), None)
+_stand_ins = {
+    URLs.MNIST: 'SYNTH_DIGITS',
+    URLs.PETS: 'SYNTH_PETS',
+    URLs.CIFAR: 'SYNTH_OBJECTS',
+    URLs.ADULT: 'SYNTH_ADULT',
+    URLs.BIKE_SHARING: 'SYNTH_BIKES',
+    **dict.fromkeys([URLs.CAMVID, URLs.CAMVID_TIRAMISU], 'SYNTH_STREETS'),
+    **dict.fromkeys([URLs.LSUN_BEDROOMS, URLs.BEDROOMS535], 'SYNTH_BEDROOMS'),
+}
 
 # %% ../../nbs/core/04_download.ipynb #65ccb275
 class DataError(OSError):
@@ -617,7 +616,7 @@ def _obtain(url, path, tmp):
     "The file of `url`, checked, from this machine, the mirror or the internet."
     if url.startswith('file:'):
         return Path(url2pathname(urlsplit(url).path))
-    stand_in = _stand_in(url)
+    stand_in = _stand_ins.get(url)
     instead = f"\nA built-in data set works right now: untar_data(URLs.{stand_in})" if stand_in else ''
     known = (*checks[url], 'md5') if url in checks else None
     file, mirror_says = _from_mirror_or_say(_file_name(url), tmp, known)

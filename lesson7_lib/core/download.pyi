@@ -18,15 +18,18 @@ class URLs:
     HUMAN_NUMBERS: Any
     IMDB_SAMPLE: Any
     ADULT_SAMPLE: Any
+    ADULT: str
+    BIKE_SHARING: str
     NIETZSCHE: str
     SYNTH_DIGITS: str
     SYNTH_PETS: str
     SYNTH_STREETS: str
     SYNTH_BEDROOMS: str
     SYNTH_OBJECTS: str
+    SYNTH_ADULT: str
+    SYNTH_BIKES: str
 checks: Any
 _stand_ins: Any
-def _stand_in(url): ...
 class DataError(OSError):
     ...
 class NotAvailableError(DataError):

@@ -81,6 +81,7 @@ class Learner:
         layer_groups: list[list[nn.Parameter]]
         | None = None,  # frozen and rated together (None: one group; see `split`)
         silent: bool = False,  # print no table?
+        splitter: Callable[[nn.Module], list] | None = None,  # makes `layer_groups` of the model
     ) -> None:
         self.data, self.model, self.opt_func, self.metrics = data, model.to(data.device), opt_func, listify(metrics)
         self.loss_func = loss_func if loss_func is not None else getattr(data, 'loss_func', None)
@@ -91,7 +92,7 @@ class Learner:
             user_path(model_dir),
         )
         self.callbacks, self.callback_fns = listify(callbacks), listify(callback_fns)
-        self.layer_groups = layer_groups or split_groups(self.model)
+        self.layer_groups = layer_groups or (splitter or split_groups)(self.model)
         self.opt, self.scaler, self.amp, self.training, self.skip_step = None, None, nullcontext(), False, False
         self.val, self._events, self.recorder = None, event_table([]), Recorder(self)
 

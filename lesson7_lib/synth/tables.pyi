@@ -1,0 +1,16 @@
+# Written by docs/stubs.py from the exported modules; do not edit.
+from pathlib import Path
+from typing import Any
+import numpy as np
+
+__all__ = ['adult_columns', 'made_people', 'make_adult', 'read_adult', 'made_bikes', 'make_bikes']
+adult_columns: Any
+_schools: Any
+_years: Any
+_jobs: Any
+_job_pay: Any
+def made_people(n: int=4000, seed: int=0) -> dict[str, np.ndarray]: ...
+def make_adult(dest: Path, n: int=6000, seed: int=0) -> None: ...
+def read_adult(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]: ...
+def made_bikes(days: int=180, seed: int=0, step: int=1) -> dict[str, np.ndarray]: ...
+def make_bikes(dest: Path, days: int=180, seed: int=0, step: int=4) -> None: ...

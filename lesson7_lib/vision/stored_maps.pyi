@@ -1,0 +1,23 @@
+# Written by docs/stubs.py from the exported modules; do not edit.
+from dataclasses import dataclass
+from pathlib import Path
+from torch import Tensor
+from torch import nn
+
+__all__ = ['load_picture', 'split_encoder', 'make_maps', 'keep_maps', 'pool_maps', 'Pictures', 'channels_of', 'frozen_maps']
+def load_picture(file: str | Path, size: int=128) -> Tensor: ...
+def split_encoder(arch: str, weights: str='', at: int=0, x: Tensor | None=None) -> tuple[nn.Sequential, nn.Sequential]: ...
+def make_maps(part: nn.Module, x: Tensor, bs: int=32) -> Tensor: ...
+def keep_maps(part: nn.Module, x: Tensor) -> Tensor: ...
+def pool_maps(upper: nn.Module, x: Tensor, bs: int=64) -> Tensor: ...
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    x: Tensor
+    labels: Tensor
+    breeds: tuple[str, ...]
+    files: tuple[Path, ...]
+    size: int
+    lower: nn.Module
+    upper: nn.Module
+def channels_of(pictures: Pictures) -> int: ...
+def frozen_maps(pictures: Pictures) -> Tensor: ...
