@@ -97,7 +97,7 @@ from .core.parallel import parallel
 from .core.progress import progress
 from .core.results import load_results, results_table, save_result
 from .core.table import Table
-from .core.columns import add_datepart, cont_cat_split, read_table
+from .core.columns import add_datepart, cont_cat_split
 from lesson7_lib.core.table_data import (
     Categorify,
     FillMissing,
@@ -203,7 +203,6 @@ from lesson7_lib.char_rnn import (
     CharSeqStatefulRnn,
     CharSeqStatefulRnn2,
     CosAnneal,
-    char_experiments,
     get_next,
     get_next_n,
 )
@@ -217,7 +216,6 @@ from lesson7_lib.crappify_gan import (
     WassersteinLoss,
     accuracy_thresh_expand,
     gan_critic,
-    gan_experiments,
     gan_loss_from_func,
     hinge_gan_loss,
     pet_data,
@@ -232,7 +230,6 @@ from lesson7_lib.feature_loss import (
     LPIPSLoss,
     LossMetrics,
     base_loss,
-    feature_experiments,
     gram_matrix,
     light_learner,
     photo_data,
@@ -247,7 +244,6 @@ from lesson7_lib.human_numbers_rnn import (
     Model4,
     Model5,
     count_on,
-    number_experiments,
     numbers_data,
 )
 from .lecture import apply_lecture_shims, undo_lecture_shims
@@ -260,20 +256,15 @@ from lesson7_lib.resnet_mnist import (
     batchnorm_2d,
     conv_layer,
     init_default,
-    mnist_experiments,
     relu,
     res_block,
     resnet_mnist,
     today_mnist,
 )
 from lesson7_lib.tabular import (
-    TableEnsemble,
     TabularModel,
     exp_rmspe,
-    rmspe,
-    table_experiments,
     tabular_learner,
-    today_table,
 )
 from lesson7_lib.unet import (
     DynamicUnet,
@@ -283,19 +274,13 @@ from lesson7_lib.unet import (
     icnr,
     small_encoder,
     street_data,
-    street_experiments,
     unet_learner,
 )
 from lesson7_lib.siamese import (
     AdaptiveConcatPool2d,
-    PictureSearch,
-    SiameseModel,
-    contrastive_loss,
     create_head,
-    siamese_experiments,
-    triplet_loss,
 )
-from .wgan import basic_critic, basic_generator, gan_noise, generate_images, wgan_experiments
+from .wgan import basic_critic, basic_generator, gan_noise, generate_images
 from .apps.panels import CrappifyPanel, PredictionPanel, stepper
 from .apps.restore import restore, restore_files
 from .apps.train_restorer import train_restorer
@@ -527,7 +512,6 @@ __all__ = [
     'basic_cnn',
     'resnet_mnist',
     'today_mnist',
-    'mnist_experiments',
     'icnr',
     'PixelShuffle_ICNR',
     'SelfAttention',
@@ -537,7 +521,6 @@ __all__ = [
     'unet_learner',
     'small_encoder',
     'street_data',
-    'street_experiments',
     'gan_critic',
     'AdaptiveLoss',
     'accuracy_thresh_expand',
@@ -553,7 +536,6 @@ __all__ = [
     'pet_data',
     'train_critic',
     'train_gan',
-    'gan_experiments',
     'base_loss',
     'gram_matrix',
     'FeatureLoss',
@@ -565,7 +547,6 @@ __all__ = [
     'restoration_loss',
     'photo_data',
     'small_pets',
-    'feature_experiments',
     'Model0',
     'Model1',
     'Model2',
@@ -575,7 +556,6 @@ __all__ = [
     'CausalTransformer',
     'numbers_data',
     'count_on',
-    'number_experiments',
     'GANItemList',
     'noop',
     'basic_critic',
@@ -584,7 +564,6 @@ __all__ = [
     'NoopLoss',
     'gan_noise',
     'generate_images',
-    'wgan_experiments',
     'CharSeqStatefulRnn',
     'CharSeqStatefulRnn2',
     'CharSeqStatefulGRU',
@@ -596,17 +575,10 @@ __all__ = [
     'get_next',
     'get_next_n',
     'dynamic_evaluation',
-    'char_experiments',
     'AdaptiveConcatPool2d',
     'create_head',
-    'SiameseModel',
-    'contrastive_loss',
-    'triplet_loss',
-    'PictureSearch',
-    'siamese_experiments',
     'add_datepart',
     'cont_cat_split',
-    'read_table',
     'Categorify',
     'FillMissing',
     'Normalize',
@@ -616,10 +588,6 @@ __all__ = [
     'TabularModel',
     'tabular_learner',
     'exp_rmspe',
-    'rmspe',
-    'TableEnsemble',
-    'today_table',
-    'table_experiments',
     'restore',
     'restore_files',
     'train_restorer',

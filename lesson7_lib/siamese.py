@@ -44,7 +44,7 @@ from lesson7_lib.vision.stored_maps import (
     Pictures,
     channels_of,
     frozen_maps,
-    keep_maps,
+    stored_maps,
     load_picture,
     make_maps,
     pool_maps,
@@ -110,7 +110,7 @@ def read_pictures(
     with preserve_rng():  # whether the pictures are kept from before must not change what follows
         lower, upper = split_encoder(arch, weights, at, x) if arch else (nn.Sequential(), small_encoder((8, 16, 32)))
     labels = torch.tensor([breeds.index(o) for o in names])
-    return Pictures(keep_maps(lower, x) if arch else make_maps(lower, x), labels, breeds, files, size, lower, upper)
+    return Pictures(stored_maps(lower, x) if arch else make_maps(lower, x), labels, breeds, files, size, lower, upper)
 
 # %% ../nbs/10_siamese.ipynb #990b4663
 @register
@@ -175,17 +175,17 @@ class PetBunch(DataBunch):
 def pair_data(
     url: str | Path,  # of the pets
     read: Any = read_pictures,  # reads them, see `read_pictures`
-    mended: bool = True,  # partners from one's own part, and never oneself? False: the notes' way
+    separate: bool = True,  # partners from one's own part, and never oneself? False: the notes' way
     n_unseen: int = 0,  # breeds that nobody trains on
     bs: int = 64,  # pairs in a batch
 ) -> PetBunch:
     "Pairs of pets: new ones for each epoch of training, fixed ones for validation."
     pictures = read(url)
     parts = train, valid, _ = split_breeds(pictures, n_unseen=n_unseen)
-    both = [train, valid] if mended else [train + valid] * 2
+    both = [train, valid] if separate else [train + valid] * 2
     sets = [
-        PairSet(pictures.x, pictures.labels, train, both[0], itself=not mended),
-        PairSet(pictures.x, pictures.labels, valid, both[1], itself=not mended, seed=0),
+        PairSet(pictures.x, pictures.labels, train, both[0], itself=not separate),
+        PairSet(pictures.x, pictures.labels, valid, both[1], itself=not separate, seed=0),
     ]
     data = PetBunch.create(*sets, bs=bs)
     data.classes = ['different', 'same']
@@ -430,7 +430,7 @@ def score_pairs(
 def score_embedding(
     learn: Learner,  # of `embedding_learner`
 ) -> dict:  # accuracies of pairs by a threshold, AUC, precision@1
-    "Right answers by distance; the threshold comes from the other half of the pairs, for unseen breeds from known ones."
+    "Right answers by distance; the threshold is that of the other half of the pairs, or of known breeds."
     data, points = learn.data, embed(learn)
     labels = data.pictures.labels
 
@@ -482,7 +482,7 @@ siamese_experiments = register_experiments(
         _mended,
         _mended.but(
             'typed',
-            data=partial(pair_data, read=read_real, mended=False),
+            data=partial(pair_data, read=read_real, separate=False),
             score=partial(score_pairs, value='typed'),
             note='the notes: partners from all files; the value is for such pairs',
         ),

@@ -50,7 +50,8 @@ def train_people(
 
 
 _note = dict(
-    built_in='Synthetic data. The library made these people up, with the columns of UCI’s Adult; its page shows the rules.',
+    built_in='Synthetic data. The library made these people up, with the columns of UCI’s Adult: '
+    'its page shows the rules.',
     real='Real data: UCI’s Adult, people of a census of 1994, scored on its official test.',
 )
 

@@ -107,7 +107,8 @@ class TableVerdict:
 
     def __str__(self) -> str:
         word = 'better' if self.is_better else 'worse' if self.is_worse else 'no difference beyond chance'
-        what = f'{self.metric} {self.model:.4g} on {self.rows} held-out rows; always saying {self.answer!r} has {self.nothing:.4g}'
+        what = f'{self.metric} {self.model:.4g} on {self.rows} held-out rows; '
+        what += f'always saying {self.answer!r} has {self.nothing:.4g}'
         return f'{what}: {word}'
 
 

@@ -24,7 +24,7 @@ from .table import is_missing
 def as_columns(
     table: Any,  # a pandas DataFrame, or a dictionary of columns of equal length
 ) -> dict[str, np.ndarray]:  # one-dimensional arrays by name; numbers are not copied
-    "The columns of a table. Raises `TypeError` for what is no table, `ValueError` for columns that do not fit together."
+    "The columns of a table. Raises `TypeError` for what is none, `ValueError` for columns that do not fit together."
     if not isinstance(table, Mapping) and not (hasattr(table, 'columns') and hasattr(table, '__getitem__')):
         raise TypeError(f'A {type(table).__name__} is not a table: give a DataFrame, or a dictionary of columns.')
     names = [str(o) for o in (table if isinstance(table, Mapping) else table.columns)]
@@ -111,7 +111,7 @@ def _number(value: Any, row: int, name: str) -> float:
         return float(value)
     raise ValueError(
         f'Column {name!r} should hold numbers, but row {row}, counted from 0, holds {str(value)[:60]!r}, '
-        f'of type {type(value).__name__}. Correct it, put None for a value that is not known, or name the column as one '
+        f'of type {type(value).__name__}. Correct it, put None for an unknown value, or name the column as one '
         'of classes (cat_names).'
     )
 

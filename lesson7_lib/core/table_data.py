@@ -268,7 +268,7 @@ def encode(
     for name, values in zip(self.all_cat_names, cats, strict=True):
         if values.dtype.kind not in 'iu':
             raise ValueError(
-                f'Column {name!r} holds no numbers of classes: add `Categorify` to the processors, behind `FillMissing`.'
+                f'Column {name!r} holds no numbers of classes: add `Categorify` to the processors, after `FillMissing`.'
             )
     x_cat = np.empty((n, len(cats)), max((o.dtype for o in cats), key=lambda o: o.itemsize, default=np.uint8))
     x_cont = np.empty((n, len(self.cont_names)), np.float32)
@@ -417,7 +417,7 @@ def _number_labels(values: np.ndarray, name: str, items: TabularList, kind: type
         if len(low):
             raise ValueError(
                 f'log=True needs positive numbers, but {len(low)} of column {name!r} are not, such as row '
-                f'{items.items[low[0]]}, counted from 0: {values[low[0]]:g}. Leave it out, or add 1 to the column first.'
+                f'{items.items[low[0]]}, counted from 0: {values[low[0]]:g}. Leave it out, or add 1 to the column.'
             )
         values = np.log(values)
     return kind(torch.from_numpy(values.astype(np.float32)), path=items.path)
@@ -442,7 +442,7 @@ def _class_labels(
         )
     if not is_given and classes is None and like is None and values.dtype.kind in 'iu' and len(known) > 50:
         warnings.warn(
-            f'Column {name!r} holds whole numbers with {len(known)} different values, which are taken as classes. If they '
+            f'Column {name!r} holds whole numbers with {len(known)} different values, taken as classes. If they '
             'are numbers to come close to, give label_from_df(…, label_cls=FloatList); if not, label_cls=CategoryList.',
             stacklevel=3,
         )
