@@ -616,7 +616,7 @@ def _obtain(url, path, tmp):
     "The file of `url`, checked, from this machine, the mirror or the internet."
     if url.startswith('file:'):
         return Path(url2pathname(urlsplit(url).path))
-    stand_in = _stand_ins.get(url)
+    stand_in = next((v for k, v in _stand_ins.items() if _file_name(k) == _file_name(url)), None)
     instead = f"\nA built-in data set works right now: untar_data(URLs.{stand_in})" if stand_in else ''
     known = (*checks[url], 'md5') if url in checks else None
     file, mirror_says = _from_mirror_or_say(_file_name(url), tmp, known)
