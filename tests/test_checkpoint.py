@@ -104,6 +104,16 @@ def in_unet(block):
     return dynamic(block)
 
 
+def on_maps(cls, n_maps=1, n_out=2):
+    from lesson7_lib.siamese import create_head
+
+    return cls(encoder(), create_head(8 * n_maps, n_out))
+
+
+def rows():
+    return torch.randint(3, (4, 1)), torch.rand(4, 1)
+
+
 # name -> (makes a small one, called with the class or function; makes what it is called with)
 EXAMPLES = {
     'Lambda': (lambda o: o(flatten_all), pic),
@@ -172,6 +182,14 @@ EXAMPLES = {
     'relu': (lambda o: o(leaky=0.1), pic),
     'small_encoder': (lambda o: o((4, 8)), pic),
     'model_of_2018': (lambda o: o(importlib.import_module('lesson7_lib.human_numbers_rnn').Model3, nv=NV, nh=8), ids),
+    'AdaptiveConcatPool2d': (lambda o: o(), maps),
+    'create_head': (lambda o: o(4, 2), maps),
+    'SiameseModel': (partial(on_maps, n_maps=2), two),
+    'Embedder': (on_maps, pic),
+    'TabularModel': (lambda o: o([(3, 2)], 1, 2, [5]), rows),
+    'NumberPieces': (lambda o: o([[0.0, 0.5, 1.0], [0.0, 1.0]]), lambda: torch.rand(3, 2)),
+    'TableEnsemble': (lambda o: o([(3, 2)], [[0.0, 0.5, 1.0]], 2), rows),
+    'MembersLoss': (lambda o: o(nn.CrossEntropyLoss()), lambda: (torch.randn(4, 2, 3), torch.randint(3, (4,)))),
     'PlainBlock': (lambda o: o(4), maps),
     'ResidualLevels': (lambda o: o((4, 6), (1, 1)), maps),
     'DamageEstimate': (lambda o: o(3), pic),
@@ -180,8 +198,8 @@ EXAMPLES = {
     'create_body': (lambda o: o('squeezenet1_1', False), lambda: pic(side=32)),
     'feature_net': (lambda o: o('squeezenet1_1', weights=False), lambda: pic(side=32)),
 }
-# exported, but no architectures of this library: what builds from a file, and PyTorch's own networks of many megabytes
-OTHERS = {'build_model', 'restorer_from', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
+# exported, but no architectures of this library: a base class, what builds from a file, and PyTorch's own large networks
+OTHERS = {'Module', 'build_model', 'restorer_from', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
 
 
 def _makes_module(f):
