@@ -248,8 +248,8 @@ def score_folder(
 _cannot = dict(
     photo='It does not invent what is lost: faces of a few pixels, unreadable text, areas that are white or black.',
     x2='It does not invent what is lost: small text stays unreadable.',
-    old='It takes thin lines and small spots of the picture itself for damage, above all in pictures of other things than '
-    'pets: compare the rows of clean pictures, and look before you keep a result. Large tears are not filled in.',
+    old='It takes thin lines and small spots of the picture itself for damage, above all in pictures of other things '
+    'than pets: compare the rows of clean pictures, and look before you keep a result. Large tears are not filled in.',
     colour='The colours are guesses: the true ones are not in a grey picture.',
 )
 
