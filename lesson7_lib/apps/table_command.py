@@ -8,9 +8,8 @@ __all__ = ['table_options', 'table_main']
 # %% ../../nbs/apps/11_table_command.ipynb #8d9394a2
 import argparse
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from .restore_command import plain_warnings
 
 # %% ../../nbs/apps/11_table_command.ipynb #26f60290
 _epilog = '''
@@ -59,28 +58,16 @@ def table_options(
     return p.parse_args(args)
 
 
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    "Warnings as lines of the command."
-
-    def show(message, *args, **kwargs):
-        print(f'lesson7_table: {message}', file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter('always')
-        warnings.showwarning = show
-        yield
-
-
 def table_main(
     args: list[str] | None = None,  # the words; None: those of the command line
 ) -> int:  # 0: done; 1: trained, but not better than no model; 2: not done; 130: stopped
     "Train on a table, or predict, from the command line."
     words = vars(table_options(args))
     from lesson7_lib.apps.train_table import predict_file, train_table
+    from lesson7_lib.core.env import printable
 
     command = words.pop('command')
-    with _plain_warnings():
+    with printable(), plain_warnings('lesson7_table'):
         try:
             if command == 'predict':
                 predict_file(**words)
