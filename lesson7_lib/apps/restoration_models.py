@@ -164,6 +164,8 @@ _photo = [
     _stage('photo-resized', 30, 4e-4, **_last),
 ]
 
+_old = [_stage('old', 60), _stage('old-sharp', 40, 6e-4, native=0.3, clean=0.35)]
+
 
 def _perceptual(percent: int) -> Experiment:
     "Three more epochs of `photo` with a perceptual distance of this weight in the loss."
@@ -184,7 +186,7 @@ restoration_experiments = register_experiments(
     [
         _experiment('photo', _photo, 'JPEG, noise, blur and shrinking in any mixture'),
         _experiment('x2', [_stage('x2', 40, native=0.5)], 'twice as large; begins with `photo`', model=after_photo),
-        _experiment('old', [_stage('old', 60)], 'scratches, dust, fading; begins with `photo`', model=after_photo),
+        _experiment('old', _old, 'scratches, dust, fading; begins with `photo`', model=after_photo),
         _experiment(
             'colour',
             [_stage('colour', 45)],
