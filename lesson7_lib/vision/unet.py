@@ -60,7 +60,8 @@ class Unet(nn.Module):
         self.layers = nn.ModuleList([encoder, *layers])
         self.skips, self.n_in = skips, n_in
         self.detach_skips, self.residual = detach_skips, residual
-        self.to(memory_format=unet_memory_format())
+        self.memory_format = unet_memory_format()
+        self.to(memory_format=self.memory_format)
 
     def forward(
         self,
@@ -74,7 +75,7 @@ class Unet(nn.Module):
     def _encode(self, x):
         "The encoder's last map, and the maps that cross over: the input, then the encoder's, largest first."
         height, width = x.shape[-2:]
-        x = x.contiguous(memory_format=unet_memory_format())
+        x = x.contiguous(memory_format=self.memory_format)
         if min(height, width) < self.skips.need:
             x = F.pad(x, (0, max(0, self.skips.need - width), 0, max(0, self.skips.need - height)), mode='replicate')
         up, maps = self.skips.run(self.layers[0], x)
