@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['read_real', 'siamese_experiments', 'AdaptiveConcatPool2d', 'create_head', 'breed_of', 'read_pictures', 'SiameseModel',
-           'siamese_splitter', 'split_breeds', 'PetBunch', 'pair_data', 'pair_learner', 'current_maps', 'fit_head',
-           'pair_scores', 'Embedder', 'contrastive_loss', 'triplet_loss', 'picture_data', 'embedding_learner', 'embed',
+           'siamese_splitter', 'PetBunch', 'pair_data', 'pair_learner', 'current_maps', 'fit_head', 'pair_scores',
+           'Embedder', 'contrastive_loss', 'triplet_loss', 'picture_data', 'embedding_learner', 'embed',
            'PictureSearch', 'fixed_pairs', 'score_pairs', 'score_embedding']
 
 # %% ../nbs/10_siamese.ipynb #2101baae
@@ -48,6 +48,7 @@ from lesson7_lib.vision.stored_maps import (
     load_picture,
     make_maps,
     pool_maps,
+    split_breeds,
     split_encoder,
 )
 
@@ -103,7 +104,10 @@ def read_pictures(
     at: int = 0,  # how many children of its body are the lower part
 ) -> Pictures:
     "All pictures of a data set, in memory. Raises `DataError`, `ImageError`, `ValueError`."
-    files = tuple(sorted(get_image_files(data_path(url) / 'images')))
+    folder = data_path(url) / 'images'
+    files = tuple(sorted(get_image_files(folder))) if folder.is_dir() else ()
+    if not files:
+        raise ValueError(f"'{folder}' has no pictures: expected files such as images/pug_12.jpg")
     names = [breed_of(o) for o in files]
     breeds = tuple(sorted(set(names)))
     x = torch.stack([load_picture(o, size) for o in files])
@@ -142,29 +146,6 @@ def siamese_splitter(
     return [list(model.encoder.parameters()), list(model.head.parameters())]
 
 # %% ../nbs/10_siamese.ipynb #40d41b1c
-def split_breeds(
-    pictures: Pictures,
-    valid_pct: float = 0.2,  # share of each breed for validation
-    n_unseen: int = 0,  # breeds that nobody trains on
-) -> tuple[list[int], list[int], list[int]]:  # numbers of pictures: training, validation, unseen breeds
-    "A random split with the same share of each breed. Raises `ValueError` for more breeds than there are."
-    n = len(pictures.breeds)
-    if not 0 <= n_unseen <= n - 2:
-        raise ValueError(f'n_unseen={n_unseen!r}: of {n} breeds at most {n - 2} can be left out')
-    order = torch.randperm(n).tolist()
-    train, valid, unseen = [], [], []
-    for breed in order:
-        at = (pictures.labels == breed).nonzero().flatten()
-        at = at[torch.randperm(len(at))].tolist()
-        n_valid = max(2, round(valid_pct * len(at)))
-        if breed in order[:n_unseen]:
-            unseen += at
-        else:
-            valid += at[:n_valid]
-            train += at[n_valid:]
-    return train, valid, unseen
-
-
 class PetBunch(DataBunch):
     "Batches of pairs or of pictures, and the split that they come from."
 
@@ -376,7 +357,7 @@ class PictureSearch:
         import matplotlib.pyplot as plt
 
         rows = len(files)
-        axs = plt.subplots(rows, n + 1, figsize=(1.5 * n + 1.5, 1.7 * rows), dpi=60, squeeze=False)[1]
+        axs = plt.subplots(rows, n + 1, figsize=(1.5 * n + 1.5, 1.7 * rows), dpi=96, squeeze=False)[1]
         for row, file in zip(axs, files):
             for ax, (o, d) in zip(row, [(Path(file), None), *self.like(file, n)]):
                 ax.imshow(Resize(size)(PILImage.create(o)))
@@ -387,12 +368,14 @@ class PictureSearch:
 # %% ../nbs/10_siamese.ipynb #fab1a5d6
 def fixed_pairs(
     data: PetBunch,
-    part: str = 'mended',  # 'mended': partners from the validation part; 'typed': as in the notes; 'unseen': breeds
+    part: str = 'repaired',  # 'repaired': partners from the validation part; 'typed': as in the notes; 'unseen': breeds
     rounds: int = 10,  # partners for each picture
 ) -> PairSet:
     "Fixed pairs to be measured with."
     train, valid, unseen = data.parts
-    firsts, partners = dict(mended=(valid, valid), typed=(valid, train + valid), unseen=(unseen,) * 2)[part]
+    if part not in ('repaired', 'typed', 'unseen'):
+        raise ValueError(f"part={part!r}: expected 'repaired', 'typed' or 'unseen'")
+    firsts, partners = dict(repaired=(valid, valid), typed=(valid, train + valid), unseen=(unseen,) * 2)[part]
     p = data.pictures
     return PairSet(p.x, p.labels, firsts, partners, itself=part == 'typed', seed=1, rounds=rounds)
 
@@ -406,12 +389,12 @@ def _share(
 
 def score_pairs(
     learn: Learner,  # of `pair_learner`
-    value: str = 'mended',  # which pairs the main number is of: 'mended' or 'typed'
+    value: str = 'repaired',  # which pairs the main number is of: 'repaired' or 'typed'
 ) -> dict:  # accuracies of pairs, and AUC for unseen breeds
     "Right answers of a network with a head."
     pooled = current_maps(learn, 1)
     res: dict[str, Any] = {}
-    for part in ('mended', 'typed', *(['unseen'] if learn.data.parts[2] else [])):
+    for part in ('repaired', 'typed', *(['unseen'] if learn.data.parts[2] else [])):
         sets = fixed_pairs(learn.data, part)
         scores = pair_scores(learn, sets, pooled)
         right = scores.argmax(1) == sets.same
@@ -444,8 +427,8 @@ def score_embedding(
     for a, b in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
         threshold = best_threshold(far(known)[a], known.same[a])
         right.append((far(known)[b] < threshold) == known.same[b])
-    res: dict[str, Any] = dict(threshold=threshold, mended=_share(torch.cat(right)))
-    for part, at in (('mended', data.parts[1]), ('unseen', data.parts[2])):
+    res: dict[str, Any] = dict(threshold=threshold, repaired=_share(torch.cat(right)))
+    for part, at in (('repaired', data.parts[1]), ('unseen', data.parts[2])):
         if at:
             sets = fixed_pairs(data, part)
             res.setdefault(part, _share((far(sets) < threshold) == sets.same))
@@ -453,14 +436,14 @@ def score_embedding(
             res[f'{part}_p1'] = precision_at_1(points[at], labels[at])
     nearest = distances(points[data.parts[1]], points[data.parts[0]]).argmin(1)
     res['search_p1'] = _share(labels[data.parts[0]][nearest] == labels[data.parts[1]])
-    return dict(value=res['mended']) | res
+    return dict(value=res['repaired']) | res
 
 # %% ../nbs/10_siamese.ipynb #02f9b4d8
 read_real = partial(read_pictures, size=224, arch='mobilenet_v2', weights=mobilenet_weights, at=17)
 _frozen = Stage(20, 3e-3, fit=fit_head, name='frozen')
-_mended = Experiment(
+_repaired = Experiment(
     lesson='10',
-    name='mended',
+    name='repaired',
     url=URLs.PETS,
     data=partial(pair_data, read=read_real),
     model=pair_learner,
@@ -470,7 +453,7 @@ _mended = Experiment(
     seeds=(42, 43, 44),
     note='the network of the notes, partners from the own part, never the picture itself',
 )
-_embedding = _mended.but(
+_embedding = _repaired.but(
     'contrastive',
     data=partial(picture_data, read=read_real, n_unseen=7),
     model=embedding_learner,
@@ -479,17 +462,17 @@ _embedding = _mended.but(
 )
 siamese_experiments = register_experiments(
     [
-        _mended,
-        _mended.but(
+        _repaired,
+        _repaired.but(
             'typed',
             data=partial(pair_data, read=read_real, separate=False),
             score=partial(score_pairs, value='typed'),
             note='the notes: partners from all files; the value is for such pairs',
         ),
-        _mended.but(
+        _repaired.but(
             'fine-tuned',
             stages=(_frozen, Stage(1, slice(3e-5, 3e-4), frozen=False)),
-            note='mended, and then the upper blocks learn, too',
+            note='repaired, and then the upper blocks learn, too',
         ),
         _embedding,
         _embedding.but('triplet', model=partial(embedding_learner, loss=triplet_loss), note='with the triplet loss'),
@@ -499,8 +482,8 @@ siamese_experiments = register_experiments(
             stages=(),
             note='no training: the features of ImageNet',
         ),
-        _mended.but(
-            'mended-unseen',
+        _repaired.but(
+            'repaired-unseen',
             data=partial(pair_data, read=read_real, n_unseen=7),
             note='a head that compares, seven breeds unseen',
         ),
@@ -510,7 +493,7 @@ siamese_experiments = register_experiments(
             model=partial(embedding_learner, loss=triplet_loss),
             note='triplet loss, all breeds known: beside the network of the notes',
         ),
-        _mended.but(
+        _repaired.but(
             'small',
             url=URLs.SYNTH_PETS,
             data=partial(pair_data, read=partial(read_pictures, size=32)),

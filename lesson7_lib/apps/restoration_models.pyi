@@ -27,6 +27,7 @@ def _stage(name: str, epochs: int, lr: float=0.001, **options: Any) -> Stage: ..
 def _experiment(name: str, stages: Sequence[Stage], note: str, **changes: Any) -> Experiment: ...
 _last: Any
 _photo: Any
+_old: Any
 def _perceptual(percent: int) -> Experiment: ...
 _small_data: Any
 _small_model: Any

@@ -16,8 +16,14 @@ _epilog = '''
 what people mostly want:
   lesson7_table train sales.csv --target amount --dates day --split last
   lesson7_table train people.csv --target income --leave-out name id
+  lesson7_table train verkauf.csv --target betrag --delimiter ';' --decimal ,
   lesson7_table predict people_model new_people.csv
 '''
+
+
+def _sign(text: str) -> str:
+    "A delimiter as it is typed."
+    return '\t' if text in ('tab', '\\t') else text
 
 
 def table_options(
@@ -44,7 +50,8 @@ def table_options(
     t.add_argument('--epochs', type=int, help='passes over the rows, in place of minutes')
     t.add_argument('--valid', type=float, default=0.2, help='share of the rows held out for the verdict (0.2)')
     t.add_argument('--split', default='random', choices=('random', 'last'), help='which rows are held out (random)')
-    t.add_argument('--delimiter', default=',', help='the character between columns (a comma)')
+    t.add_argument('--delimiter', type=_sign, default=',', help="the character between columns (a comma), or 'tab'")
+    t.add_argument('--decimal', default='.', choices=('.', ','), help='the character before the decimals (a point)')
     t.add_argument('--encoding', default='utf-8-sig', help='of the characters (UTF-8)')
     t.add_argument('--seed', type=int, default=42, help='another seed, other random numbers')
     t.add_argument('--overwrite', action='store_true', help='replace a model that is there')

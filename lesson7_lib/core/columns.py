@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['missing_signs', 'as_columns', 'like_given', 'get_column', 'number_column', 'class_column', 'find_classes',
-           'class_numbers', 'cont_cat_split', 'read_table', 'add_datepart']
+           'class_numbers', 'cont_cat_split', 'read_table', 'text_number', 'add_datepart']
 
 # %% ../../nbs/core/20_columns.ipynb #0dfeb803
 import csv
@@ -26,7 +26,10 @@ def as_columns(
 ) -> dict[str, np.ndarray]:  # one-dimensional arrays by name; numbers are not copied
     "The columns of a table. Raises `TypeError` for what is none, `ValueError` for columns that do not fit together."
     if not isinstance(table, Mapping) and not (hasattr(table, 'columns') and hasattr(table, '__getitem__')):
-        raise TypeError(f'A {type(table).__name__} is not a table: give a DataFrame, or a dictionary of columns.')
+        raise TypeError(
+            f'A {type(table).__name__} is not a table: give a DataFrame, or a dictionary of columns, such as '
+            '`read_table` makes of a file.'
+        )
     names = [str(o) for o in (table if isinstance(table, Mapping) else table.columns)]
     twice = sorted({o for o in names if names.count(o) > 1})
     if twice:
@@ -181,6 +184,8 @@ def read_table(
     encoding: str = 'utf-8-sig',  # of its characters
     missing: Iterable[str] = missing_signs,  # texts that stand for a missing value
     texts: Iterable[str] = (),  # names of columns that are texts, even where all of them read as numbers
+    numbers: Iterable[str] = (),  # names of columns that must be numbers; another text in them is an error
+    decimal: str = '.',  # the character before the decimals: a point, or a comma
 ) -> dict[str, np.ndarray]:  # columns by name: int64, float64 (NaN: missing) or texts (None: missing)
     "Read a CSV file. Raises `ValueError` for a file that is no table, with the line where there is one."
     path = user_path(path)
@@ -190,7 +195,12 @@ def read_table(
     if names is None:
         if not rows:
             raise ValueError(f"'{path.name}' is empty: expected a line of titles, and a row for each item.")
-        names = [o.strip() for o in rows.pop(0)[1]]
+        names = [o.strip() or f'column {i}' for i, o in enumerate(rows.pop(0)[1], 1)]
+    if decimal not in ('.', ',') or decimal == delimiter:
+        raise ValueError(f"decimal={decimal!r}: expected '.' or ',', and another character than the delimiter.")
+    twice = sorted({o for o in names if list(names).count(o) > 1})
+    if twice:
+        raise ValueError(f"'{path.name}' has several columns named {twice}: give each a name of its own.")
     if not rows:
         raise ValueError(f"'{path.name}' has the columns {list(names)}, but no rows.")
     bad = next(((line, row) for line, row in rows if len(row) != len(names)), None)
@@ -199,14 +209,27 @@ def read_table(
             f"'{path.name}', line {bad[0]} has {len(bad[1])} columns, the titles are {len(names)}: {list(names)}. "
             f'Is the delimiter {delimiter!r}?'
         )
+    if len(names) == 1:
+        _check_delimiter(path, [names[0], *(row[0] for _, row in rows)])
     signs = set(missing)
     same: dict[str, str] = {}  # equal texts are stored once
-    as_texts = set(texts)
+    as_texts, as_numbers = set(texts), set(numbers)
     columns = {}
     for i, name in enumerate(names):
         cells = [same.setdefault(o := row[i].strip(), o) for _, row in rows]
-        columns[name] = _texts(cells, signs) if name in as_texts else _typed(cells, signs)
+        columns[name] = _texts(cells, signs) if name in as_texts else _typed(cells, signs, decimal)
+        if name in as_numbers and columns[name].dtype.kind == 'O':
+            columns[name] = _numbers(cells, signs, decimal, name, f"'{path.name}'", [line for line, _ in rows])
     return as_columns(columns)
+
+
+def _check_delimiter(path: Path, lines: Sequence[str]) -> None:
+    "Is a table of one column one of many, with another delimiter?"
+    for sign in ';\t|':
+        if len({o.count(sign) for o in lines}) == 1 and sign in lines[0]:
+            raise ValueError(
+                f"'{path.name}' has one column, {lines[0]!r}: is the delimiter {sign!r}? Give delimiter={sign!r}."
+            )
 
 
 def _read_rows(path: Path, delimiter: str, encoding: str) -> list[tuple[int, list[str]]]:
@@ -215,9 +238,10 @@ def _read_rows(path: Path, delimiter: str, encoding: str) -> list[tuple[int, lis
         with open(path, newline='', encoding=encoding) as f:
             reader = csv.reader(f, delimiter=delimiter, skipinitialspace=True, strict=True)
             return [(reader.line_num, row) for row in reader if any(o.strip() for o in row)]
-    except UnicodeDecodeError as e:
+    except UnicodeError as e:
+        other = 'utf-16' if path.read_bytes()[:2] in (b'\xff\xfe', b'\xfe\xff') else 'latin-1'
         raise ValueError(
-            f"'{path.name}' is not {encoding} ({e.reason}): give encoding='latin-1', or another."
+            f"'{path.name}' is not {encoding} ({getattr(e, 'reason', e)}): give encoding='{other}', or another."
         ) from None
     except LookupError:
         raise ValueError(f"encoding={encoding!r} is not an encoding that Python knows: 'utf-8' is one.") from None
@@ -233,17 +257,42 @@ def _texts(cells: list[str], signs: set[str]) -> np.ndarray:
     return object_array(None if o in signs else o for o in cells)
 
 
-def _typed(cells: list[str], signs: set[str]) -> np.ndarray:
+def _typed(cells: list[str], signs: set[str], decimal: str) -> np.ndarray:
     "A column as whole numbers, numbers or texts."
     there = [o for o in cells if o not in signs]
     if not there or any(map(_is_code, there)):
         return _texts(cells, signs)
     if len(there) == len(cells) and all(map(_whole.match, there)):
         return np.array(cells, dtype=np.int64)
+    numbers = [math.nan if o in signs else text_number(o, decimal) for o in cells]
+    return _texts(cells, signs) if None in numbers else np.array(numbers, dtype=np.float64)
+
+
+def _numbers(cells: list[str], signs: set[str], decimal: str, name: str, file: str, lines: Sequence[int]) -> np.ndarray:
+    "A column that must be numbers."
+    res = np.full(len(cells), math.nan)
+    for i, text in enumerate(cells):
+        number = math.nan if text in signs else text_number(text, decimal)
+        if number is None:
+            raise ValueError(
+                f'{file}, line {lines[i]}: column {name!r} should hold numbers, but here it holds {text[:60]!r}. '
+                'Correct it, or leave it empty for an unknown value.'
+            )
+        res[i] = number
+    return res
+
+
+def text_number(
+    text: str,  # a cell of a file
+    decimal: str = '.',  # the character before the decimals: a point, or a comma
+) -> float | None:  # None: it is no number
+    "A text as a number, if it is written as one."
+    if '_' in text or (decimal != '.' and '.' in text):  # Python reads 1_2 as 12
+        return None
     try:
-        return np.array([math.nan if o in signs else float(o) for o in cells])
+        return float(text.replace(decimal, '.'))
     except ValueError:
-        return _texts(cells, signs)
+        return None
 
 
 def _is_code(text: str) -> bool:

@@ -360,14 +360,17 @@ def from_df(
     cont_names: Sequence[str] | None = None,  # names of the columns of numbers
     procs: Iterable[Any] | None = None,  # processors, in their order
 ) -> TabularList:  # all rows
-    "The rows of a table. Raises `ValueError` where no column is named, or one is not there."
+    "The rows of a table. Raises `ValueError` where no column is named, or one is not there or cannot be used."
     if not cat_names and not cont_names:
         raise ValueError(
             'No columns are named. Say which hold classes (cat_names) and which hold numbers (cont_names); '
             'cont_cat_split(df, dep_var=…) guesses.'
         )
     table = as_columns(df)
-    return cls(np.arange(len(next(iter(table.values())))), path, table, cat_names, cont_names, procs)
+    rows = cls(np.arange(len(next(iter(table.values())))), path, table, cat_names, cont_names, procs)
+    for name in rows.cont_names:
+        number_column(table[name], name)  # now the row of a wrong value is that of the table
+    return rows
 
 # %% ../../nbs/core/21_table_data.ipynb #98ea8594
 class LogFloatList(FloatList):

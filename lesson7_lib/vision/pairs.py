@@ -118,7 +118,7 @@ def show_pairs(
 
     shown = pairs.pairs.T[:n].tolist()
     rows = -(-len(shown) // 3)
-    axs = plt.subplots(rows, 3, figsize=(9, 1.7 * rows), dpi=60, squeeze=False)[1].flatten()
+    axs = plt.subplots(rows, 3, figsize=(9, 1.7 * rows), dpi=96, squeeze=False)[1].flatten()
     for ax in axs:
         ax.axis('off')
     for k, (ax, pair) in enumerate(zip(axs, shown)):

@@ -6,15 +6,18 @@ from lesson7_lib.vision.encoder import Skips
 from torch import Tensor
 from torch import nn
 from typing import Any
+import torch
 
-__all__ = ['fit_size', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
+__all__ = ['fit_size', 'unet_memory_format', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
 def fit_size(x: Tensor, size: Sequence[int], scale: int=2) -> Tensor: ...
+def unet_memory_format() -> torch.memory_format: ...
 class Unet(nn.Module):
     layers: Any
     skips: Any
     n_in: Any
     detach_skips: Any
     residual: Any
+    memory_format: Any
     def __init__(self, encoder: nn.Module, layers: Sequence[nn.Module], skips: Skips, n_in: int, detach_skips: bool=False, residual: bool=False) -> None: ...
     def forward(self, x: Tensor) -> Tensor: ...
     def _encode(self, x): ...
