@@ -105,7 +105,7 @@ def in_unet(block):
 
 
 def on_maps(cls, n_maps=1, n_out=2):
-    from lesson7_lib.siamese import create_head
+    from lesson7_lib.transfer_cam import create_head
 
     return cls(encoder(), create_head(8 * n_maps, n_out))
 
