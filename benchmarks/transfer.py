@@ -129,11 +129,11 @@ def compare(a, python):
 def main():
     p = pairs.parser(__doc__, '09', rounds=5)
     p.add_argument('--pictures', type=int, default=None, help='how many (default: 320; quick: 48)')
-    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 48)')
+    p.add_argument('--size', type=int, default=None, help='pictures of size×size (default: 128; quick: 64)')
     p.add_argument('--bs', type=int, default=None, help='pictures in a batch (default: 32; quick: 16)')
     a = pairs.parse(p)
     a.pictures = a.pictures or (48 if a.quick else 320)
-    a.size, a.bs = a.size or (48 if a.quick else 128), a.bs or (16 if a.quick else 32)
+    a.size, a.bs = a.size or (64 if a.quick else 128), a.bs or (16 if a.quick else 32)
     if a.inside:
         return pairs.inside(a, measure)
     pairs.run(a, lambda python: compare(a, python), ('torch', 'torchvision', 'fastai', 'lesson7_lib'))
