@@ -105,7 +105,7 @@ def in_unet(block):
 
 
 def on_maps(cls, n_maps=1, n_out=2):
-    from lesson7_lib.siamese import create_head
+    from lesson7_lib.transfer_cam import create_head
 
     return cls(encoder(), create_head(8 * n_maps, n_out))
 
@@ -183,6 +183,7 @@ EXAMPLES = {
     'small_encoder': (lambda o: o((4, 8)), pic),
     'model_of_2018': (lambda o: o(importlib.import_module('lesson7_lib.human_numbers_rnn').Model3, nv=NV, nh=8), ids),
     'AdaptiveConcatPool2d': (lambda o: o(), maps),
+    'CosineLinear': (lambda o: o(4, 3), lambda: torch.rand(2, 4)),
     'create_head': (lambda o: o(4, 2), maps),
     'SiameseModel': (partial(on_maps, n_maps=2), two),
     'Embedder': (on_maps, pic),

@@ -9,7 +9,7 @@ HELP = """
 import sys
 from importlib.metadata import entry_points
 
-for command in ('demo', 'restore', 'crappify', 'train_restorer', 'experiment', 'table'):
+for command in ('demo', 'restore', 'crappify', 'train_restorer', 'experiment', 'table', 'classify'):
     (entry,) = [e for e in entry_points(group='console_scripts') if e.name == f'lesson7_{command}']
     sys.argv = [command, '--help']
     try:
@@ -50,7 +50,7 @@ def test_runs_bare(wheel, tmp_path):
         'from lesson7_lib.core.results import find_checkout, results_table\n'
         'assert find_checkout() is None and "no results" in str(results_table())\n'
         'ours = [e for e in entry_points(group="console_scripts") if e.name.startswith("lesson7_")]\n'
-        'assert len(ours) == 6 and all(callable(e.load()) for e in ours), ours\n'
+        'assert len(ours) == 7 and all(callable(e.load()) for e in ours), ours\n'
     )
     sh(python, '-c', code, cwd=tmp_path, env=outside())
-    assert sh(python, '-c', HELP, cwd=tmp_path, env=outside()).count('usage: ') == 6
+    assert sh(python, '-c', HELP, cwd=tmp_path, env=outside()).count('usage: ') == 7
