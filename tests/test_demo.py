@@ -53,7 +53,9 @@ def test_whole_run(reader_python, tmp_path):
         assert '\r' not in out + err and '\x1b' not in out + err, 'control characters where there is no terminal'
         assert 'synthetic' in out and 'ResNet' in out and 'index.html written' in out, out
         recs = load_results(tmp_path / 'lesson7_demo' / 'results')
-        assert {r['lesson'] for r in recs} == {'01', '02', '04', '05', '11'}, recs  # each stage leaves its results
+        assert {r['lesson'] for r in recs} == {'01', '02', '04', '05', '08', '11'}, (
+            recs
+        )  # each stage leaves its results
         values.append([r['value'] for r in recs])
     assert len(values[0]) >= 7 and values[0] == values[1], values
     page = (tmp_path / 'lesson7_demo' / 'index.html').read_text(encoding='utf-8')
