@@ -206,6 +206,8 @@ from lesson7_lib.char_rnn import (
     get_next,
     get_next_n,
 )
+from .cifar10_from_scratch import BnLayer, ConvBnNet, ConvBnNet2, ConvLayer, ConvNet, ConvNet2
+from .cifar10_from_scratch import Resnet, Resnet2, ResnetLayer, SimpleNet
 from lesson7_lib.crappify_gan import (
     AdaptiveGANSwitcher,
     AdaptiveLoss,
@@ -236,16 +238,7 @@ from lesson7_lib.feature_loss import (
     restoration_loss,
     small_pets,
 )
-from lesson7_lib.human_numbers_rnn import (
-    Model0,
-    Model1,
-    Model2,
-    Model3,
-    Model4,
-    Model5,
-    count_on,
-    numbers_data,
-)
+from .human_numbers_rnn import Model0, Model1, Model2, Model3, Model4, Model5, count_on, numbers_data
 from .lecture import apply_lecture_shims, undo_lecture_shims
 from lesson7_lib.resnet_mnist import (
     MergeLayer,
@@ -261,11 +254,7 @@ from lesson7_lib.resnet_mnist import (
     resnet_mnist,
     today_mnist,
 )
-from lesson7_lib.tabular import (
-    TabularModel,
-    exp_rmspe,
-    tabular_learner,
-)
+from .tabular import TabularModel, exp_rmspe, tabular_learner
 from lesson7_lib.unet import (
     DynamicUnet,
     PixelShuffle_ICNR,
@@ -276,9 +265,14 @@ from lesson7_lib.unet import (
     street_data,
     unet_learner,
 )
-from lesson7_lib.siamese import (
+from .vision.interpretation import ClassificationInterpretation
+from lesson7_lib.transfer_cam import (
     AdaptiveConcatPool2d,
+    block_groups,
+    cnn_learner,
     create_head,
+    model_meta,
+    vision_learner,
 )
 from .wgan import basic_critic, basic_generator, gan_noise, generate_images
 from .apps.panels import CrappifyPanel, PredictionPanel, stepper
@@ -575,8 +569,23 @@ __all__ = [
     'get_next',
     'get_next_n',
     'dynamic_evaluation',
+    'SimpleNet',
+    'ConvNet',
+    'ConvLayer',
+    'ConvNet2',
+    'BnLayer',
+    'ConvBnNet',
+    'ConvBnNet2',
+    'ResnetLayer',
+    'Resnet',
+    'Resnet2',
     'AdaptiveConcatPool2d',
     'create_head',
+    'cnn_learner',
+    'vision_learner',
+    'model_meta',
+    'block_groups',
+    'ClassificationInterpretation',
     'add_datepart',
     'cont_cat_split',
     'Categorify',

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/apps/07_demo.ipynb #80430a96
 stages = {}
-_more_stages = ('demo_pairs', 'demo_tables')  # modules with stages of later lessons
+_more_stages = ('demo_objects', 'demo_cam', 'demo_pairs', 'demo_tables')  # modules with stages of later lessons
 
 
 def stage(

@@ -13,12 +13,14 @@ import torch
 
 from lesson7_lib import (
     char_rnn,
+    cifar10_from_scratch,
     crappify_gan,
     feature_loss,
     human_numbers_rnn,
     resnet_mnist,
     siamese,
     tabular,
+    transfer_cam,
     unet,
     wgan,
 )
@@ -37,6 +39,8 @@ tables = (
     human_numbers_rnn,
     wgan,
     char_rnn,
+    cifar10_from_scratch,
+    transfer_cam,
     siamese,
     tabular,
     restoration_models,

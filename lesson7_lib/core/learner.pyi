@@ -8,10 +8,13 @@ from lesson7_lib.core.databunch import BatchLoader
 from lesson7_lib.core.databunch import DataBunch
 from lesson7_lib.core.databunch import DatasetType
 from lesson7_lib.core.hooks import ModelSummary
+from lesson7_lib.vision.class_maps import ClassMaps
+from lesson7_lib.vision.pairs import PictureSet
 from pathlib import Path
 from torch import Tensor
 from torch import nn
 from torch import optim
+from torchvision import models
 from typing import Any
 import torch
 
@@ -92,6 +95,9 @@ class Learner:
     def save(self, name: str, return_path: bool=False, with_opt: bool=True) -> Path | None: ...
     def load(self, name: str, strict: bool=True, with_opt: bool | None=None) -> Learner: ...
     def export(self, folder: str | Path='export') -> Path: ...
+    def head_features(self) -> tuple[PictureSet, PictureSet]: ...
+    def fit_head(self, epochs: int, lr: float=0.003, bs: int=64, features: tuple[PictureSet, PictureSet] | None=None) -> Learner: ...
+    def cam(self, pictures: Any, of: Any=None, method: str='grad-cam', relu: bool=True) -> ClassMaps: ...
 def _tup(o): ...
 class _Averaged:
     f: Any

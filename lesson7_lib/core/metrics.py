@@ -9,7 +9,6 @@ __all__ = ['mse', 'FlattenedLoss', 'CrossEntropyFlat', 'BCEWithLogitsFlat', 'MSE
 
 # %% ../../nbs/core/07_metrics.ipynb #4d9baf02
 import re
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -322,9 +321,12 @@ def loss_per_item(
     "The loss of each item of a batch."
     if not hasattr(loss_func, 'reduction'):
         return torch.stack([loss_func(pred[i : i + 1], *[o[i : i + 1] for o in targets]) for i in range(len(pred))])
-    whole = copy.copy(loss_func)
-    whole.reduction = 'none'
-    losses = whole(pred, *targets).reshape(*pred.shape[: dim + 1], -1)
+    before = loss_func.reduction
+    loss_func.reduction = 'none'
+    try:
+        losses = loss_func(pred, *targets).reshape(*pred.shape[: dim + 1], -1)
+    finally:
+        loss_func.reduction = before  # the same object goes on training
     return losses.mean([i for i in range(losses.ndim) if i != dim])
 
 # %% ../../nbs/core/07_metrics.ipynb #219f7099
