@@ -8,9 +8,9 @@ from torch import nn
 from typing import Any
 import torch
 
-__all__ = ['fit_size', 'unet_memory_format', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
+__all__ = ['fit_size', 'fastest_format', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
 def fit_size(x: Tensor, size: Sequence[int], scale: int=2) -> Tensor: ...
-def unet_memory_format() -> torch.memory_format: ...
+def fastest_format() -> torch.memory_format: ...
 class Unet(nn.Module):
     layers: Any
     skips: Any
