@@ -260,7 +260,8 @@ def loss_strips(
         said, true = answer.split(' / ')
         loss, prob = numbers.split(', ')
         words = f'said: {said}; it is {true}. Loss {loss}, probability of the truth {prob}'
-        res.append(strip([image, over], f'a picture of {true}, and a heatmap of {said} over it', words))
+        alt = f'a picture of {true}, and a heatmap of {said} over it'
+        res.append(strip([image, over], alt, words, photo=True))
     return res
 
 

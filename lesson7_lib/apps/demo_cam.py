@@ -67,6 +67,8 @@ def cam_stage(
     job: SimpleNamespace,  # the demo's job
 ) -> dict[str, Any]:  # facts, note, sections
     "Lesson 09: a classifier, and its heatmaps for each class."
+    import numpy as np
+
     from lesson7_lib.core.databunch import DatasetType
     from lesson7_lib.core.table import Table
 
@@ -78,8 +80,10 @@ def cam_stage(
     strips = []
     for i in range(4):
         images = [said.pictures[i], *[o.overlay()[i] for o in by_class.values()]]
+        images = [np.asarray(o).repeat(2, 1).repeat(2, 2) for o in images]
         words = f'said: {said.names[i]}, {float(said.scores[i]):.0%}. Then the heatmaps of cat and dog'
-        strips.append(strip(images, f'a pet, and heatmaps of cat and dog over it; said: {said.names[i]}', words))
+        alt = f'a pet, and heatmaps of cat and dog over it; said: {said.names[i]}'
+        strips.append(strip(images, alt, words, photo=True))
     tests = Table(
         ['test', 'result'],
         [
