@@ -613,7 +613,7 @@ def read_options(
         prog='lesson7_demo',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Trains the models of the lessons here, prints their scores, and writes one page with pictures.',
-        epilog='Without options: all lessons on data that the library makes itself; two to three minutes on two cores, '
+        epilog='Without options: all lessons on data that the library makes itself; about four minutes on two cores, '
         'no download.\nLESSON7_MIRROR names a folder or address with the archives of the real data, LESSON7_CACHE the '
         'folder where data are stored.',
     )
