@@ -30,7 +30,7 @@ from .data import data_path
 from .vision.image import cifar_stats
 from .vision.image_data import ImageItemList
 from .vision.pixel_cache import with_cached_pixels
-from .vision.small_nets import AlternatingFlip, TodayCifar, check_pictures, check_widths, multi_crop
+from .vision.small_nets import AlternatingFlip, Muon, TodayCifar, check_pictures, check_widths, multi_crop
 from .vision.transforms import flip_lr, rand_pad
 
 # %% ../nbs/08_cifar10_from_scratch.ipynb #f3f55e91
@@ -358,39 +358,37 @@ def today_cifar(
     stride: int = 2,  # of the first convolution; 2: patches side by side; 1: overlapping, four times as many
     whiten: bool = True,  # whiten the pictures? False: the first convolution learns
     dirac: bool = True,  # do convolutions start as the identity?
-    nesterov: bool = True,  # Nesterov's momentum?
+    muon: bool = True,  # orthogonal steps for kernels? False: momentum, and weight decay
+    nesterov: bool = True,  # Nesterov's momentum, where `muon` is False?
     smoothing: float = 0.2,  # label smoothing
-    bf16: bool = False,  # compute in 16 bits where the processor can?
 ) -> Learner:  # not trained yet
-    "A learner for `TodayCifar`, whose biases are a layer group of their own."
+    "A learner for `TodayCifar` with three layer groups: kernels, biases, the last layer."
     model = TodayCifar(widths, data.c, dirac, stride)
     if whiten:
         with preserve_rng():
             some = torch.randperm(len(data.train_ds))[:2000]
         x, _ = data.fix_dl.after(data.train_ds.x.batch(some))
         model.whiten(x.cpu())
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    biases = [p for p in model.parameters() if p.ndim == 1]
-    learn = Learner(
+    groups = [[p for p in model.parameters() if p.ndim == ndim] for ndim in (4, 1, 2)]
+    return Learner(
         data,
         model,
-        opt_func=partial(optim.SGD, momentum=0.85, nesterov=nesterov),
+        opt_func=Muon if muon else partial(optim.SGD, momentum=0.85, nesterov=nesterov),
         loss_func=CrossEntropyFlat(label_smoothing=smoothing),
         metrics=accuracy,
-        wd=1.3e-3,
+        wd=0.0 if muon else 1.3e-3,
         true_wd=False,
         bn_wd=False,
-        layer_groups=[weights, biases],
+        layer_groups=groups,
     )
-    return learn.to_bf16() if bf16 else learn
 
 
 def fit_today(
     learn: Learner,  # of `today_cifar`
-    stage: Stage,  # epochs and rate of the weights; `options` may hold `bias_factor`
+    stage: Stage,  # epochs and rate of the kernels; `options` may hold `bias_factor`
 ) -> None:
-    "One cycle, in which biases learn faster."
-    rates = [stage.lr, stage.lr * stage.options.get('bias_factor', 64.0)]
+    "One cycle; the biases learn faster."
+    rates = [stage.lr, 0.4 * stage.options.get('bias_factor', 64.0), 0.4]
     learn.fit_one_cycle(stage.epochs, rates, (0.85, 0.85), div_factor=5, pct_start=0.23, final_div=14)
 
 # %% ../nbs/08_cifar10_from_scratch.ipynb #d521c25a
@@ -463,26 +461,29 @@ _today = Experiment(
     url=URLs.CIFAR,
     data=today_cifar_data,
     model=today_cifar,
-    stages=(Stage(5, 0.4, fit=fit_today),),
+    stages=(Stage(6, 0.1, fit=fit_today),),
     score=score_today,
     unit='%',
     seeds=(42, 43, 44),
-    note='all of it, narrow, 5 epochs',
+    note='all of it, narrow, 6 epochs',
 )
 
 
-def _without(name: str, note: str, **model: Any) -> Experiment:
-    return _today.but(f'today-no-{name}', model=partial(today_cifar, **model), note=note)
-
-
 def _sized(name: str, epochs: int, widths: tuple[int, ...], stride: int = 2) -> Experiment:
-    stages = (Stage(epochs, 0.4, fit=fit_today),)
+    stages = (Stage(epochs, 0.1, fit=fit_today),)
     model = partial(today_cifar, widths=widths, stride=stride)
     note = f'all of it, widths {widths}, stride {stride}, {epochs} epochs'
     return _today.but(f'today-{name}', model=model, stages=stages, note=note)
 
 
-_slow = Stage(5, 0.4, fit=fit_today, options=dict(bias_factor=1.0))
+_short = _today.but('today-short', stages=(Stage(3, 0.1, fit=fit_today),), note='all of it, narrow, 3 epochs')
+
+
+def _without(name: str, note: str, lr: float = 0.1, bias_factor: float = 64.0, **model: Any) -> Experiment:
+    stages = (Stage(3, lr, fit=fit_today, options=dict(bias_factor=bias_factor)),)
+    return _short.but(f'today-no-{name}', model=partial(today_cifar, **model), stages=stages, note=note)
+
+
 cifar_experiments = register_experiments(
     [
         _conv.but(
@@ -504,11 +505,11 @@ cifar_experiments = register_experiments(
         ),
         _resnet,
         _bn.but('resnet-same', model=_resnet.model, lecture=None, note="with skips, with conv-bn's epochs and rates"),
-        _resnet.but(
-            'resnet-no-skips',
+        _bn.but(
+            'resnet-same-no-skips',
             model=partial(notes_learner, net=partial(Resnet, _widths, skips=False), wd=1e-5),
             lecture=None,
-            note='three times as deep, without skips',
+            note="resnet-same without skips",
         ),
         _resnet.but(
             'resnet2',
@@ -517,15 +518,16 @@ cifar_experiments = register_experiments(
             note='wider, with dropout',
         ),
         _today,
-        _sized('overlapping', 3, (16, 64, 64), 1),
-        _sized('5-minutes', 7, (48, 96, 192)),
-        _sized('30-minutes', 14, (32, 128, 160), 1),
+        _sized('5-minutes', 8, (48, 96, 192)),
+        _sized('30-minutes', 16, (32, 128, 160), 1),
+        _short,
         _without('whitening', 'the first convolution learns', whiten=False),
         _without('dirac', 'convolutions start at random', dirac=False),
-        _without('nesterov', 'plain momentum', nesterov=False),
+        _without('muon', "Nesterov's momentum for all", lr=0.4, muon=False),
+        _without('nesterov', 'plain momentum for all', lr=0.4, muon=False, nesterov=False),
         _without('smoothing', 'plain cross entropy', smoothing=0.0),
-        _today.but('today-no-fast-biases', stages=(_slow,), note='biases learn at the rate of the weights'),
-        _today.but('today-no-flip', data=partial(today_cifar_data, flip='none'), note='no mirror images'),
-        _today.but('today-random-flip', data=partial(today_cifar_data, flip='random'), note='mirrored by chance'),
+        _without('fast-biases', 'biases learn at the rate of the last layer', bias_factor=1.0),
+        _short.but('today-no-flip', data=partial(today_cifar_data, flip='none'), note='no mirror images'),
+        _short.but('today-random-flip', data=partial(today_cifar_data, flip='random'), note='mirrored by chance'),
     ]
 )
