@@ -290,7 +290,7 @@ def classifier_page(
         ),
         Section(
             'The pictures that cost most',
-            'With a heatmap of what was said. Often the label is wrong, not the model.',
+            'With a heatmap of what was said. A confident answer that counts as wrong may point to a wrong label.',
             loss_strips(interp),
         ),
         Section(
@@ -302,7 +302,9 @@ def classifier_page(
     verdict = '' if report['is_better'] else 'No difference beyond chance: do not use this model.'
     parts = [facts_html(facts), *[section_html(s, f's{i}') for i, s in enumerate(sections)]]
     lead = verdict or f'{report["arch"]}: {report["weights"]}.'
-    return page_html(parts, 'A classifier of your pictures', lead, [f'{report["arch"]}, {report["weights"]}'])
+    return page_html(
+        parts, 'A classifier of your pictures', lead, [f'{report["arch"]}, {report["weights"]}'], 'classifier'
+    )
 
 # %% ../../nbs/apps/15_classify.ipynb #38139e4a
 def find_pictures(

@@ -430,6 +430,7 @@ def page_html(
     title: str,  # title of the page
     lead: str,  # a sentence below it
     foot: list[str],  # lines at the end, plain text
+    kind: str = 'demo',  # of page, a word above the title
 ) -> str:  # HTML
     "The whole page, with nothing to load from outside."
     csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -441,7 +442,7 @@ def page_html(
     foot = ''.join(f'<p>{escape(o)}</p>' for o in foot)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><a class="skip" href="#main">To the content</a>\n'
-        f'<header><p class="eyebrow">lesson7_lib · demo</p><h1>{escape(title)}</h1>'
+        f'<header><p class="eyebrow">lesson7_lib · {escape(kind)}</p><h1>{escape(title)}</h1>'
         f'<p class="lead">{escape(lead)}</p></header>\n'
         f'<main id="main">{chr(10).join(parts)}</main>\n<footer>{foot}</footer></body></html>\n'
     )

@@ -103,6 +103,7 @@ def draw_confusion(
     inches = min(9.0, 1.8 + 0.28 * len(names))
     ax = plt.subplots(figsize=(inches, inches), dpi=72)[1]
     ax.imshow(shares.numpy(), cmap='Blues', vmin=0, vmax=1)
+    ax.grid(False)
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     ax.set_yticks(range(len(names)), names, fontsize=7)
     ax.set(xlabel='predicted', ylabel='true')
