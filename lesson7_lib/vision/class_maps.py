@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['methods', 'last_map', 'map_and_scores', 'class_weights', 'cam_maps', 'grad_cam_maps', 'activation_maps', 'ClassMaps',
-           'class_numbers', 'class_maps', 'fit_maps', 'blurred', 'hottest', 'randomised', 'rank_correlation',
-           'MapBrowser']
+           'class_numbers', 'class_maps', 'randomised', 'map_offset', 'fit_maps', 'blurred', 'hottest',
+           'rank_correlation', 'MapBrowser']
 
 # %% ../../nbs/vision/27_class_maps.ipynb #68b53597
 import io
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -185,6 +186,11 @@ class ClassMaps:
         return [str(known[c]) if known else str(c) for c in self.classes]
 
     @property
+    def offset(self) -> tuple[float, float]:  # pixels down and to the right
+        "How far the cells of the maps look away from their squares, see `map_offset`."
+        return map_offset(self.learn.model, self.x.shape[1:])
+
+    @property
     def scores(self) -> Tensor:  # (batch,)
         "The probability of each picture's class."
         return self.probs[range(len(self)), self.classes]
@@ -269,13 +275,67 @@ def class_maps(
     maps = cam_maps(model, x)[range(len(x)), list(classes)]
     return maps.relu() if relu else maps
 
+# %% ../../nbs/vision/27_class_maps.ipynb #b9989294
+def randomised(
+    model: nn.Module,  # stays as it is
+    part: Callable[[nn.Module], nn.Module] | None = None,  # from the copy to the part to change; None: all
+    seed: int = 0,  # of the new weights
+) -> nn.Module:  # a copy
+    "A copy with new random weights, drawn as when its layers were made."
+    res = deepcopy(model)
+    with preserve_rng():
+        torch.manual_seed(seed)
+        for m in (part(res) if part else res).modules():
+            if hasattr(m, 'reset_parameters'):
+                m.reset_parameters()
+    return res
+
+
+_offsets: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], tuple[float, float]]] = WeakKeyDictionary()
+
+
+def map_offset(
+    model: nn.Module,  # a classifier for pictures
+    shape: Sequence[int],  # of a picture: channels, height, width
+    n: int = 4,  # pictures of noise
+) -> tuple[float, float]:  # pixels down and to the right
+    "How far from the middle of its square a cell of the last map looks; measured once for each model and shape."
+    known = _offsets.setdefault(model, {})
+    if tuple(shape) not in known:
+        known[tuple(shape)] = _measured_offset(randomised(model), shape, n)
+    return known[tuple(shape)]
+
+
+def _measured_offset(model: nn.Module, shape: Sequence[int], n: int) -> tuple[float, float]:
+    "The centre of mass of the squared gradient of a middle cell, less the middle of its square."
+    some = next(model.parameters())
+    noise = torch.randn(n, *shape, generator=torch.Generator().manual_seed(0)).to(some)
+    kept: list[Tensor] = []
+    handle = last_map(model, noise).register_forward_hook(lambda module, args, out: kept.append(out))
+    with torch.enable_grad(), eval_mode(model), handle:
+        model(noise.requires_grad_())
+        cell = [o // 2 for o in kept[0].shape[2:]]
+        seen = torch.autograd.grad(kept[0][:, :, cell[0], cell[1]].square().sum(), noise)[0]
+    grads = seen.square().sum((0, 1))
+    found = []
+    for i, pixels in enumerate(shape[1:]):
+        weights = grads.sum(1 - i) / grads.sum()
+        middle = (cell[i] + 0.5) * pixels / kept[0].shape[2 + i] - 0.5
+        found.append((weights * torch.arange(pixels).to(weights)).sum().item() - middle)
+    return found[0], found[1]
+
 # %% ../../nbs/vision/27_class_maps.ipynb #d9c5692d
 def fit_maps(
     maps: Tensor,  # (batch, rows, columns)
     size: Sequence[int],  # height and width
+    offset: Sequence[float] = (0.0, 0.0),  # of `map_offset`: pixels down and to the right by which maps are moved
 ) -> Tensor:  # (batch, height, width), from 0 to 1 in each
     "Maps at the size of the pictures, each on its own scale; one without differences is 0."
-    big = F.interpolate(maps[:, None].float(), tuple(size), mode='bilinear', align_corners=False)[:, 0]
+    big = F.interpolate(maps[:, None].float(), tuple(size), mode='bilinear', align_corners=False)
+    down, right = [round(o) for o in offset]
+    edge = max(abs(down), abs(right))
+    rows, columns = slice(edge - down, edge - down + size[0]), slice(edge - right, edge - right + size[1])
+    big = F.pad(big, [edge] * 4, mode='replicate')[:, 0, rows, columns]
     low = big.amin((1, 2), keepdim=True)
     wide = big.amax((1, 2), keepdim=True) - low
     return torch.where(wide > 0, (big - low) / wide.clamp(min=1e-12), torch.zeros_like(big))
@@ -289,7 +349,7 @@ def overlay(
     "The pictures with their maps over them."
     import matplotlib
 
-    heat = fit_maps(self.maps, self.x.shape[2:])
+    heat = fit_maps(self.maps, self.x.shape[2:], self.offset)
     colours = torch.from_numpy(matplotlib.colormaps['turbo'](heat.numpy())[..., :3]).permute(0, 3, 1, 2).float()
     return self.pictures * (1 - alpha) + colours * alpha
 
@@ -326,9 +386,10 @@ def hottest(
     maps: Tensor,  # (batch, rows, columns)
     size: Sequence[int],  # height and width of the pictures
     share: float = 0.2,  # of each picture
+    offset: Sequence[float] = (0.0, 0.0),  # see `fit_maps`
 ) -> Tensor:  # booleans (batch, height, width)
     "The hottest part of each picture."
-    heat = fit_maps(maps, size).flatten(1)
+    heat = fit_maps(maps, size, offset).flatten(1)
     n = max(1, round(share * heat.shape[1]))
     res = torch.zeros_like(heat, dtype=torch.bool)
     res.scatter_(1, heat.argsort(1, descending=True)[:, :n], True)
@@ -345,7 +406,7 @@ def faithfulness(
     "What blurring the hot region costs, beside random regions of the same shape. Raises `ValueError` for such a share."
     if not 0 < share < 1 or n < 1:
         raise ValueError(f'share={share!r}, n={n!r}: expected a share between 0 and 1, and at least one region.')
-    hot = hottest(self.maps, self.x.shape[2:], share).to(self.x.device)
+    hot = hottest(self.maps, self.x.shape[2:], share, self.offset).to(self.x.device)
     soft, before = blurred(self.x), self.scores
 
     def fall(region: Tensor) -> Tensor:
@@ -361,21 +422,6 @@ def faithfulness(
     return torch.stack([fall(hot), torch.stack(moved).mean(0)], 1)
 
 # %% ../../nbs/vision/27_class_maps.ipynb #1c665f19
-def randomised(
-    model: nn.Module,  # stays as it is
-    part: Callable[[nn.Module], nn.Module] | None = None,  # from the copy to the part to change; None: all
-    seed: int = 0,  # of the new weights
-) -> nn.Module:  # a copy
-    "A copy with new random weights, drawn as when its layers were made."
-    res = deepcopy(model)
-    with preserve_rng():
-        torch.manual_seed(seed)
-        for m in (part(res) if part else res).modules():
-            if hasattr(m, 'reset_parameters'):
-                m.reset_parameters()
-    return res
-
-
 def _ranks(maps: Tensor) -> Tensor:
     return maps.flatten(1).argsort(1).argsort(1).float()
 
