@@ -11,6 +11,7 @@ __all__ = ['methods', 'last_map', 'map_and_scores', 'class_weights', 'cam_maps',
 import io
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -185,7 +186,7 @@ class ClassMaps:
         known = self.learn.data.classes
         return [str(known[c]) if known else str(c) for c in self.classes]
 
-    @property
+    @cached_property
     def offset(self) -> tuple[float, float]:  # pixels down and to the right
         "How far the cells of the maps look away from their squares, see `map_offset`."
         return map_offset(self.learn.model, self.x.shape[1:])
