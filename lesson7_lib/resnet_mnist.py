@@ -392,17 +392,20 @@ class TodayBlock(nn.Module):
 
 def today_mnist(
     down: Callable[[int, int], nn.Module] = conv_pool,  # makes a layer that halves the grid, from channels in and out
+    block: Callable[[int], nn.Module] = TodayBlock,  # makes a block that leaves the grid as it is, from its channels
+    widths: tuple[int, int, int] = (16, 32, 48),  # channels after each halving
 ) -> nn.Sequential:
     "Three times `down`, a block behind the second and the third, the largest value of each channel, one linear layer."
+    first, second, third = widths
     m = nn.Sequential(
-        down(1, 16),
-        down(16, 32),
-        TodayBlock(32),
-        down(32, 48),
-        TodayBlock(48),
+        down(1, first),
+        down(first, second),
+        block(second),
+        down(second, third),
+        block(third),
         nn.AdaptiveMaxPool2d(1),
         Flatten(),
-        nn.Linear(48, 10),
+        nn.Linear(third, 10),
     )
     return m.to(memory_format=torch.channels_last)  # CPUs and GPUs are faster with this memory format
 
@@ -461,6 +464,12 @@ _today = _basic.but(
     lecture=None,
     note='more augmentation, max pooling, blocks as in the paper, label smoothing',
 )
+_wide = _today.but(
+    'today-wide',
+    data=mnist_data,
+    model=partial(digit_learner, net=partial(today_mnist, conv2, res_block)),
+    note="the widths, last layers and rate of today, all else as in the lecture",
+)
 mnist_experiments = register_experiments(
     [
         _basic,
@@ -478,7 +487,18 @@ mnist_experiments = register_experiments(
             note='blocks that do not start as the identity',
         ),
         _today,
-        _today.but('today-only-shifts', data=mnist_data, seeds=(42,), note="the lecture's augmentation"),
+        _wide,
+        _wide.but(
+            'today-wide-block',
+            model=partial(digit_learner, net=partial(today_mnist, conv2)),
+            note='blocks as in the paper as well',
+        ),
+        _wide.but(
+            'today-wide-pool',
+            model=partial(digit_learner, net=today_mnist),
+            note='max pooling as well',
+        ),
+        _today.but('today-only-shifts', data=mnist_data, note="the lecture's augmentation"),
         _today.but(
             'today-no-smoothing',
             model=partial(digit_learner, net=today_mnist),
@@ -488,6 +508,11 @@ mnist_experiments = register_experiments(
             'today-strides',
             model=partial(digit_learner, net=partial(today_mnist, conv2), loss_func=today_loss),
             note='stride 2 in place of pooling',
+        ),
+        _today.but(
+            'today-small',
+            model=partial(digit_learner, net=partial(today_mnist, widths=(8, 10, 14)), loss_func=today_loss),
+            note='narrow layers, fewer than 8,000 parameters',
         ),
     ]
 )

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'SelfAttention', 'UnetBlock', 'DynamicUnet', 'unet_learner',
            'small_encoder', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory',
-           'street_learner', 'score_streets']
+           'street_learner', 'score_streets', 'pole_loss', 'score_poles']
 
 # %% ../nbs/02_unet.ipynb #a2233bd9
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ from lesson7_lib.vision.encoder import (
 )
 from .vision.image import imagenet_stats
 from .vision.mask_metrics import evaluate_masks, masked_accuracy
-from .vision.masks import SegmentationItemList, read_codes
+from .vision.masks import SegmentationItemList, class_crops, read_codes
 from .vision.transforms import flip_lr, get_transforms
 from .vision.unet import FastUnet, SigmoidRange, Unet, find_skips, fit_size, some_batches, split_unet
 
@@ -433,8 +433,7 @@ _one_size = _today.but(
     seeds=(42,),
     note='large pictures from the first epoch on',
 )
-_small_learner = partial(street_learner, arch=small_encoder)
-_small_unet = partial(_small_learner, bottle=True)
+_small_unet = partial(street_learner, arch=small_encoder, bottle=True)
 _small = _lecture.but(
     'small',
     url=URLs.SYNTH_STREETS,
@@ -446,10 +445,51 @@ _small = _lecture.but(
 )
 
 # %% ../nbs/02_unet.ipynb #2acdb54b
+def pole_loss(
+    pred: Tensor,  # scores (n, 2, height, width)
+    target: Tensor,  # 1 where a pole is (n, height, width)
+) -> Tensor:  # one number
+    "Cross entropy in which a pixel of a pole counts four times."
+    return F.cross_entropy(pred, target, weight=pred.new_tensor([1.0, 4.0]))
+
+
+def score_poles(
+    learn: Learner,  # a trained one
+) -> dict:  # value (IoU of the poles)
+    "How well the poles of the validation crops are found."
+    return dict(value=evaluate_masks(learn.model, learn.data.valid_dl, ['Other', 'Pole'])['iou']['Pole'])
+
+
+_pole_net = partial(unet_learner, arch=small_encoder, pretrained=False, norm_type='Batch', loss_func=pole_loss, wd=1e-2)
+_poles = _lecture.but(
+    'poles',
+    data=lambda source: class_crops(data_path(source), 'Pole'),
+    model=_pole_net,
+    stages=(Stage(8, 1e-2),),
+    score=score_poles,
+    metric='iou',
+    seeds=(42, 43, 44),
+    note='poles in crops at full resolution',
+)
+
+# %% ../nbs/02_unet.ipynb #73939625
 street_experiments = register_experiments(
     [
         _lecture,
         _lecture.but('lecture-not-pretrained', model=_resnet, seeds=(42,), note='from random weights'),
+        _lecture.but(
+            'lecture-light-decoder', model=partial(_resnet, fast=True, weights=resnet18_weights), note='a light decoder'
+        ),
+        _lecture.but(
+            'lecture-mobilenet',
+            model=partial(_mobilenet, weights=mobilenet_weights, learn_void=True),
+            note='on a MobileNet-V2',
+        ),
+        _lecture.but(
+            'lecture-no-void',
+            model=partial(_mobilenet, weights=mobilenet_weights),
+            note='and Void left out of the loss',
+        ),
         _today,
         _one_size,
         _one_size.but(
@@ -460,29 +500,23 @@ street_experiments = register_experiments(
         _one_size.but('today-one-size-not-pretrained', model=_mobilenet, note='from random weights'),
         _small,
         _small.but(
-            'small-no-skips',
-            model=partial(_small_unet, block=NoSkip, last_cross=False),
-            note='no map crosses over, nor does the picture',
+            'small-no-skips', model=partial(_small_unet, block=NoSkip, last_cross=False), note='nothing crosses over'
         ),
         _small.but(
-            'small-skips-detached',
-            model=partial(_small_unet, detach_skips=True),
-            note="no gradient crosses over: the defect of the lecture's library",
+            'small-skips-detached', model=partial(_small_unet, detach_skips=True), note='no gradient crosses over'
         ),
         _small.but(
-            'small-joined-late',
-            model=partial(_small_unet, block=LateBlock),
-            note="the encoder's maps come behind the convolutions",
+            'small-joined-late', model=partial(_small_unet, block=LateBlock), note='maps come behind the convolutions'
         ),
         _small.but(
-            'small-resnet-block',
-            model=partial(_small_unet, block=ResnetBlock),
-            note='residual blocks in the decoder',
+            'small-resnet-block', model=partial(_small_unet, block=ResnetBlock), note='residual blocks in the decoder'
         ),
         _small.but(
-            'small-no-last-cross',
-            model=partial(_small_unet, last_cross=False),
-            note='the picture does not cross over',
+            'small-no-last-cross', model=partial(_small_unet, last_cross=False), note='the picture does not cross over'
+        ),
+        _poles,
+        _poles.but(
+            'poles-no-skips', model=partial(_pole_net, block=NoSkip, last_cross=False), note='nothing crosses over'
         ),
     ]
 )

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['class_colors', 'ImageSegment', 'legend_below', 'MaskError', 'resize_nearest', 'read_mask', 'open_mask',
            'open_mask_rle', 'read_codes', 'SegmentationLabelList', 'SegmentationItemList', 'SegmentationDataBunch',
-           'MaskTfms', 'find_void']
+           'MaskTfms', 'find_void', 'class_crops']
 
 # %% ../../nbs/vision/07_masks.ipynb #5a1e76fd
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
 from .image import Mask, show_image
 from .image_data import ImageDataBunch, ImageList, map_in_threads
-from .photo import ImageError, image_problem, shown_size
+from .photo import ImageError, image_problem, open_image, shown_size
 from .transforms import LightTfm, PixelTfm, crop_pad
 
 if TYPE_CHECKING:
@@ -443,6 +443,46 @@ def batch_tfms(
     if mask:
         y.load_size = self.load_size
     return partial(bt, y_mask=mask)
+
+# %% ../../nbs/vision/07_masks.ipynb #ab7481c3
+def _crops(pairs, number, size, seed):
+    "Pictures (n, 3, size, size) and masks of 0 and 1 (n, size, size)."
+    generator = torch.Generator().manual_seed(seed)
+    pictures, masks = [], []
+    for picture, mask in pairs:
+        numbers = read_mask(mask)[0]
+        found = (numbers == number).nonzero()
+        if not len(found) or min(numbers.shape) < size:
+            continue
+        place = found[torch.randint(len(found), (1,), generator=generator)][0]
+        corner = place - torch.randint(size, (2,), generator=generator)
+        top, left = [min(max(0, int(c)), n - size) for c, n in zip(corner, numbers.shape)]
+        window = slice(top, top + size), slice(left, left + size)
+        pictures.append(open_image(picture).px[(slice(None), *window)])
+        masks.append((numbers[window] == number).long())
+    if not pictures:
+        raise ValueError(f'no picture of at least {size}×{size} pixels shows class {number}')
+    return torch.stack(pictures), torch.stack(masks)
+
+
+def class_crops(
+    path: Path,  # folder with `train`, `val`, their `…annot`, and `codes.txt`
+    name: str,  # the class
+    size: int = 48,  # height and width of a crop, in pixels
+    bs: int = 8,  # crops in a batch
+) -> DataBunch:  # with `c` = 2, normalised by mean and standard deviation of the training crops
+    "Crops of pictures around one class, and where it is in them. Raises `ValueError` where no picture shows it."
+    number = read_codes(path).index(name)
+    sets = []
+    for seed, part in enumerate(('train', 'val')):
+        pictures = sorted(o for o in (path / part).iterdir() if o.is_file())
+        pairs = [(o, path / f'{part}annot' / f'{o.stem}.png') for o in pictures]
+        sets.append(_crops(pairs, number, size, seed))
+    (x, y), (xv, yv) = sets
+    mean, std = [o[:, None, None] for o in (x.mean((0, 2, 3)), x.std((0, 2, 3)))]
+    data = DataBunch.from_tensors((x - mean) / std, y, (xv - mean) / std, yv, bs=bs)
+    data.c = 2
+    return data
 
 # %% ../../nbs/vision/07_masks.ipynb #ea037aca
 def _sees_all(bt, hw, mask_hw):
