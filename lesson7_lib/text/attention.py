@@ -126,6 +126,8 @@ class RandomWindows(BatchLoader):
         bptt: int = 32,  # words in a window
         targets: Tensor | None = None,  # one target for each word, 1-dimensional; None: the next word
         device: torch.device | str | None = None,  # where the text is; None: `default_device()`
+        around: Tensor | None = None,  # places in the text, 1-dimensional; some windows are drawn to hold one of them
+        share: float = 0.0,  # how many windows that are, between 0 and 1
     ) -> None:
         super().__init__(dataset, bs, device=device)
         if not isinstance(dataset, Tensor):
@@ -133,6 +135,8 @@ class RandomWindows(BatchLoader):
         self.ids = dataset.to(self.device)
         self.bptt = bptt
         self.targets = self.ids[1:] if targets is None else targets.to(self.device)
+        self.around = around if share else None
+        self.share = share
         if len(self.targets) < bptt:
             raise ValueError(
                 f'a window has bptt={bptt} words, the text only {len(self.ids)}: take fewer words or more text'
@@ -143,6 +147,11 @@ class RandomWindows(BatchLoader):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for _ in range(len(self)):
-            at = torch.randint(len(self.targets) - self.bptt + 1, (self.bs,)) + torch.arange(self.bptt)[:, None]
-            at = at.to(self.device)
+            last = len(self.targets) - self.bptt
+            start = torch.randint(last + 1, (self.bs,))
+            if self.around is not None:
+                place = self.around[torch.randint(len(self.around), (self.bs,))]
+                near = (place - torch.randint(self.bptt, (self.bs,))).clamp(0, last)
+                start = torch.where(torch.rand(self.bs) < self.share, near, start)
+            at = (start + torch.arange(self.bptt)[:, None]).to(self.device)
             yield self.ids[at], self.targets[at]

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLearner', 'language_learner', 'align_left', 'pool_steps',
-           'TextClassifier', 'text_classifier_learner']
+           'TextClassifier', 'text_classifier_learner', 'bag_of_words', 'count_reviews']
 
 # %% ../../nbs/text/05_language.ipynb #928d764a
 import copy
+import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -24,6 +26,7 @@ from ..core.learner import Learner
 from ..core.metrics import accuracy
 from .evaluate import ResetState
 from .text_batches import TextClasDataBunch, TextLMDataBunch
+from .text_list import TextList
 from .tokens import PAD, Vocab
 
 # %% ../../nbs/text/05_language.ipynb #bb29f23c
@@ -334,3 +337,29 @@ def text_classifier_learner(
     model = TextClassifier(enc, data.c, bptt, order=order, words=words, max_len=max_len, pad=data.vocab.stoi[PAD])
     learn = TextLearner(data, model, **{'metrics': accuracy, **kwargs}).split(lambda m: [m.encoder, m.head])
     return learn.load_encoder(lm) if isinstance(lm, str) else learn
+
+# %% ../../nbs/text/05_language.ipynb #c20c3eda
+def bag_of_words(
+    texts: list[str],  # training texts
+    labels: list,  # their labels
+) -> Any:  # a fitted scikit-learn pipeline with `score(texts, labels)`
+    "Weighted counts of words and pairs, and a logistic regression. Raises `ImportError` without scikit-learn."
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+    except ImportError as e:
+        message = 'The baseline is made with scikit-learn, which is not installed: pip install scikit-learn.'
+        raise ImportError(message) from e
+    tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    return make_pipeline(tfidf, LogisticRegression(C=10, max_iter=1000)).fit(texts, labels)
+
+
+def count_reviews(
+    texts: TextList,  # with their labels and the split in the table
+) -> SimpleNamespace:  # pipeline, valid (texts and labels), seconds of the fit
+    "Fit `bag_of_words` to the training texts of a list."
+    split = texts.split_from_df()
+    train, valid = (([str(o) for o in s.items], list(s.table['label'])) for s in (split.train, split.valid))
+    start = time.perf_counter()
+    return SimpleNamespace(pipeline=bag_of_words(*train), valid=valid, seconds=time.perf_counter() - start)
