@@ -125,7 +125,7 @@ def results_page(
 def _plain(out):
     "An output as markdown: a table as it is, text in a fence."
     data = out.get('data', {})
-    if 'image/png' in data:
+    if any(kind.startswith('image/') for kind in data):
         return '*(a picture)*'
     text = ''.join(data.get('text/markdown') or out.get('text') or data.get('text/plain') or '').rstrip()
     return text if 'text/markdown' in data else f'```\n{text}\n```' if text else ''

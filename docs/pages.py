@@ -235,7 +235,7 @@ def _note(found, body, outs, fold):
     "What myst-nb is told about a cell: the words of a fold, the text of a picture."
     drawn = found.get('fig-alt') or found.get('fig-cap') or 'Output of: ' + (shown_lines(body) or [''])[-1].strip()
     note = dict(code_prompt_show=fold, code_prompt_hide=fold) if fold else {}
-    if any('image/png' in o.get('data', {}) for o in outs):
+    if any(kind.startswith('image/') for o in outs for kind in o.get('data', {})):
         note['image'] = dict(alt=drawn)
     if 'fig-cap' in found:
         note['figure'] = dict(caption=found['fig-cap'])
