@@ -487,10 +487,23 @@ _lecture = Experiment(
     unit='dB',
     note='a ResNet-18 at 64 pixels in place of the ResNet-34 at 128',
 )
+_sweep = [
+    _lecture.but(
+        f'size-96-pixels-{weight}',
+        data=partial(pet_data, size=96),
+        stages=(
+            *_lecture.stages[:3],
+            Stage(3, 1e-4, name='gan', fit=fit_gan, options=dict(weights_gen=(1.0, float(weight)))),
+        ),
+        note=f'96 pixels, weight {weight} of the pixels',
+    )
+    for weight in (50, 200, 800)
+]
 _nogan = (Stage(2, fit=fit_critic, options=_lecture_critic), Stage(1, 1e-4, name='gan, round 1', fit=fit_gan))
 gan_experiments = register_experiments(
     [
         _lecture,
+        *_sweep,
         _lecture.but(
             'today',
             model=partial(

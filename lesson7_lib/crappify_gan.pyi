@@ -67,5 +67,6 @@ def score_generator(learn: Learner, how: str='') -> dict[str, Any]: ...
 def score_baselines(learn: Learner) -> list[dict[str, Any]]: ...
 _lecture_critic: Any
 _lecture: Any
+_sweep: Any
 _nogan: Any
 gan_experiments: Any

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch import nn
 from typing import Any
 
-__all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'SelfAttention', 'UnetBlock', 'DynamicUnet', 'unet_learner', 'small_encoder', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory', 'street_learner', 'score_streets']
+__all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'SelfAttention', 'UnetBlock', 'DynamicUnet', 'unet_learner', 'small_encoder', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory', 'street_learner', 'score_streets', 'pole_loss', 'score_poles']
 def icnr(x: Tensor, scale: int=2, init: Callable=...) -> Tensor: ...
 class PixelShuffle_ICNR(nn.Module):
     conv: Any
@@ -70,7 +70,10 @@ _mobilenet: Any
 _lecture: Any
 _today: Any
 _one_size: Any
-_small_learner: Any
 _small_unet: Any
 _small: Any
+def pole_loss(pred: Tensor, target: Tensor) -> Tensor: ...
+def score_poles(learn: Learner) -> dict: ...
+_pole_net: Any
+_poles: Any
 street_experiments: Any

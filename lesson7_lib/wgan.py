@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['wgan_experiments', 'basic_critic', 'basic_generator', 'earth_mover_distance', 'gan_noise', 'generate_images', 'slerp',
            'critic_answers', 'GANMonitor', 'CriticAugment', 'GeneratorAverage', 'plain_generator', 'bedroom_data',
-           'wgan_learner', 'KIDEvaluator', 'fit_wgan', 'score_wgan']
+           'wgan_learner', 'SetEvaluator', 'fit_wgan', 'score_wgan']
 
 # %% ../nbs/06_wgan.ipynb #1287bfa9
 import time
@@ -31,7 +31,7 @@ from .data import data_path
 from .resnet_mnist import NormType, conv_layer, init_default
 from .vision.image import show_images
 from .vision.noise import GANItemList, NoiseDataBunch, noop
-from .vision.perceptual import ImageFeatures, diversity, kid_score
+from .vision.perceptual import ImageFeatures, degraded_sets, energy_distance, set_scores
 from .vision.transforms import crop_pad, flip_lr
 
 # %% ../nbs/06_wgan.ipynb #e56dad6e
@@ -390,51 +390,45 @@ def wgan_learner(
     return learn
 
 # %% ../nbs/06_wgan.ipynb #5038eff5
-class KIDEvaluator:
-    "KID, in thousandths, and diversity of the images that a generator makes, against held-out and training images."
+class SetEvaluator:
+    "Energy distance, density, coverage and diversity of the images that a generator makes, against held-out images."
 
     def __init__(
         self,
         learn: GANLearner,  # its data are the reference
-        features: ImageFeatures | None = None,  # None: SqueezeNet's
+        features: ImageFeatures | None = None,  # None: SqueezeNet's, at 64 pixels
         n: int = 256,  # generated images for each score
         seed: int = 42,  # of their noise
     ):
-        self.features = features or ImageFeatures()
+        self.features = features or ImageFeatures(side=64)
         self.noise = gan_noise(n, learn.data.train_ds.x.noise_sz, seed)
         data = learn.data
         with preserve_rng():
-            self.train, self.held_out = [
-                self.features(data.norm.denorm(torch.cat([y for _, y in dl]).cpu()))
-                for dl in (data.fix_dl, data.valid_dl)
+            train, held_out = [
+                data.norm.denorm(torch.cat([y for _, y in dl]).cpu()).clamp(0, 1) for dl in (data.fix_dl, data.valid_dl)
             ]
-            size = data.valid_ds[0][1].shape[-1]
-            pixels = self.features(torch.rand(n, 3, size, size))
-        floor, ceiling = kid_score(self.held_out, self.train)[0], kid_score(self.held_out, pixels)[0]
-        self.limits = dict(floor=floor * 1000, ceiling=ceiling * 1000)
+            self.train, self.held_out = self.features(train), self.features(held_out)
+            known = {k: self.features(o) for k, o in degraded_sets(train[: len(held_out)]).items()}
+        self.limits = {k: set_scores(self.held_out, o) for k, o in known.items()}
 
     def __call__(
         self,
         learn: GANLearner,  # to be scored
-    ) -> dict[str, float]:  # kid, kid_train, diversity
+    ) -> dict[str, float]:  # distance, distance_train, density, coverage, diversity
         "The scores of the generator, or of its average."
         net = learn.average.net if learn.average else None
         made = self.features(generate_images(learn, self.noise, net))
-        return dict(
-            kid=kid_score(self.held_out, made)[0] * 1000,
-            kid_train=kid_score(self.train, made)[0] * 1000,
-            diversity=diversity(made) / diversity(self.held_out),
-        )
+        return dict(set_scores(self.held_out, made), distance_train=energy_distance(self.train, made))
 
 
 def fit_wgan(
     learn: GANLearner,  # what to train
     stage: Stage,  # how; `options` may hold `evaluations`
 ) -> None:
-    "Train for a stage, scored `evaluations` times; the other `stage.options` are those of `KIDEvaluator`."
+    "Train for a stage, scored `evaluations` times; the other `stage.options` are those of `SetEvaluator`."
     options = dict(stage.options)
     evaluations = options.pop('evaluations', 6)
-    learn.evaluator = KIDEvaluator(learn, **options)
+    learn.evaluator = SetEvaluator(learn, **options)
     learn.monitor = GANMonitor(every=max(1, stage.epochs // evaluations), score=learn.evaluator)
     learn.fit(stage.epochs, stage.lr, callbacks=[learn.monitor])
     learn.turns = [len(o) for o in learn.gan_trainer.raw]
@@ -442,14 +436,14 @@ def fit_wgan(
         learn.average.use()
 
 
-def score_wgan(learn: GANLearner) -> dict[str, Any]:  # `value` is the KID against held-out images, in thousandths
+def score_wgan(learn: GANLearner) -> dict[str, Any]:  # `value` is the energy distance to held-out images
     "The last scores of the training, their course, and the critic's answers."
     monitor = learn.monitor
     curve = zip(monitor.epochs, monitor.at, monitor.scores)
     return dict(
-        value=monitor.scores[-1]['kid'],
+        value=monitor.scores[-1]['distance'],
         **monitor.scores[-1],
-        **learn.evaluator.limits,
+        limits=learn.evaluator.limits,
         cpu_seconds=round(monitor.at[-1], 1),
         turns=learn.turns,
         size=learn.data.valid_ds[0][1].shape[-1],
@@ -468,14 +462,15 @@ _lecture = Experiment(
     model=wgan_learner,
     stages=(Stage(60, 2e-4, fit=fit_wgan),),
     score=score_wgan,
-    metric='kid',
+    metric='energy distance',
     note='clipped weights; smaller pictures and networks than the lecture',
 )
 _spectral = partial(wgan_learner, norm_type=NormType.Spectral, clip=None, hinge=True, n_crit=1)
+_augmented = partial(_spectral, augment=dict(hole=0.0))
 _today = _lecture.but(
     'today',
     data=partial(bedroom_data, flip=True),
-    model=partial(_spectral, augment=dict(hole=0.0), average=0.99, plain=True),
+    model=partial(_augmented, average=0.99, plain=True),
     note='spectral norm, hinge, augmented for the critic, averaged, no transposed convolutions',
 )
 wgan_experiments = register_experiments(
@@ -488,6 +483,9 @@ wgan_experiments = register_experiments(
         ),
         _lecture.but('spectral', model=_spectral, note='spectral norm and hinge losses, one batch each'),
         _today,
+        _today.but('today-no-augment', model=partial(_spectral, average=0.99, plain=True), note='not augmented'),
+        _today.but('today-no-average', model=partial(_augmented, plain=True), note='the last generator'),
+        _today.but('today-transposed', model=partial(_augmented, average=0.99), note='transposed convolutions'),
         _today.but('today-long', stages=(Stage(250, 2e-4, fit=fit_wgan),), note='today for more epochs'),
     ]
 )

@@ -147,10 +147,11 @@ class Arrow(NamedTuple):
     text: str = ''  # written at its middle
     bend: float = 0.0  # 0: straight; 0.5: a wide bow to the right of its direction
     colour: str = '#333333'  # of the line and its text
+    dashed: bool = False  # as a gradient that comes back, say
 
 
 def draw_boxes(
-    boxes: 'dict[str, tuple[float, float, str]]',  # name: x to the right, y upwards, text
+    boxes: 'dict[str, tuple]',  # name: x to the right, y upwards, text; and a colour, if not white
     arrows: 'Iterable[tuple]',  # each an `Arrow`, or its fields in this order
     title: str = '',  # heading
     ax: 'Axes | None' = None,  # where to draw; None: new axes
@@ -164,22 +165,25 @@ def draw_boxes(
     unknown = sorted({o for a in all_arrows for o in (a.start, a.end)} - set(boxes))
     if unknown:
         raise ValueError(f'an arrow begins or ends at {unknown[0]!r}: there are only the boxes {list(boxes)}')
-    xs, ys, _ = zip(*boxes.values())
+    xs, ys = zip(*[o[:2] for o in boxes.values()])
     width, height = size
     if ax is None:
         ax = plt.figure(figsize=(max(xs) - min(xs) + 3, 0.9 * (max(ys) - min(ys) + 1.2)), dpi=80).add_subplot()
     shapes = {}
-    for name, (x, y, text) in boxes.items():
+    for name, (x, y, text, *colour) in boxes.items():
         wide = height if len(text) == 1 else width
         style = f'round,pad=0,rounding_size={height / 2 if len(text) == 1 else 0.08}'
         corner = (x - wide / 2, y - height / 2)
-        shapes[name] = FancyBboxPatch(corner, wide, height, boxstyle=style, fc='white', ec='#333333', lw=1.2, zorder=3)
+        shapes[name] = FancyBboxPatch(
+            corner, wide, height, boxstyle=style, fc=[*colour, 'white'][0], ec='#333333', lw=1.2, zorder=3
+        )
         ax.add_patch(shapes[name])
         ax.text(x, y, text, ha='center', va='center', fontsize=8, zorder=4)
     for a in all_arrows:
-        (x0, y0, _), (x1, y1, _) = boxes[a.start], boxes[a.end]
+        (x0, y0), (x1, y1) = boxes[a.start][:2], boxes[a.end][:2]
         ends = dict(patchA=shapes[a.start], patchB=shapes[a.end], shrinkA=1, shrinkB=1)
-        line = dict(arrowstyle='-|>', mutation_scale=11, lw=1.6, color=a.colour, connectionstyle=f'arc3,rad={a.bend}')
+        line = dict(arrowstyle='-|>', mutation_scale=11, lw=1.6, color=a.colour, ls='--' if a.dashed else '-')
+        line['connectionstyle'] = f'arc3,rad={a.bend}'
         ax.add_patch(FancyArrowPatch((x0, y0), (x1, y1), **ends, **line, zorder=2))
         middle = (x0 + x1 + a.bend * (y1 - y0)) / 2, (y0 + y1 - a.bend * (x1 - x0)) / 2
         if a.text:

@@ -5,7 +5,7 @@ from lesson7_lib.core.learner import Learner
 from torch import Tensor
 from typing import Any
 
-__all__ = ['Scores', 'ResetState', 'full_pass', 'dynamic_evaluation']
+__all__ = ['Scores', 'ResetState', 'full_pass', 'word_probabilities', 'dynamic_evaluation']
 class ResetState(Callback):
     order: int
     each_epoch: Any
@@ -18,4 +18,5 @@ class ResetState(Callback):
     def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
 Scores: Any
 def full_pass(learn: Learner, ds: LabelList | None=None, bs: int | None=None, bptt: int | None=None) -> Scores: ...
+def word_probabilities(learn: Learner, given: str, text: str) -> list[tuple[str, str, float]]: ...
 def dynamic_evaluation(learn: Learner, lr: float=0.2, bs: int=4, bptt: int=32, ds: LabelList | None=None) -> Scores: ...

@@ -4,12 +4,14 @@ from lesson7_lib.core.callback import Callback
 from lesson7_lib.core.learner import Learner
 from lesson7_lib.text.text_batches import TextClasDataBunch
 from lesson7_lib.text.text_batches import TextLMDataBunch
+from lesson7_lib.text.text_list import TextList
 from pathlib import Path
 from torch import Tensor
 from torch import nn
+from types import SimpleNamespace
 from typing import Any
 
-__all__ = ['SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLearner', 'language_learner', 'align_left', 'pool_steps', 'TextClassifier', 'text_classifier_learner']
+__all__ = ['SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLearner', 'language_learner', 'align_left', 'pool_steps', 'TextClassifier', 'text_classifier_learner', 'bag_of_words', 'count_reviews']
 class SeqDropout(nn.Module):
     p: float
     def __init__(self, p: float=0.3) -> None: ...
@@ -57,3 +59,5 @@ class TextClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor: ...
 def _encoder(model): ...
 def text_classifier_learner(data: TextClasDataBunch, lm: Learner | str | None=None, nh: int=256, n_layers: int=1, cell: str='GRU', dropout: float=0.2, bptt: int=70, order: bool=True, words: bool=True, max_len: int=1400, **kwargs: Any) -> TextLearner: ...
+def bag_of_words(texts: list[str], labels: list) -> Any: ...
+def count_reviews(texts: TextList) -> SimpleNamespace: ...
