@@ -124,11 +124,12 @@ IMPORT_NAMES = {'pillow': 'PIL'}  # where a distribution is not imported by its 
 
 
 def reader_modules() -> set[str]:
-    "What a notebook may import: Python's own modules, this package, what it requires; ipywidgets brings IPython."
+    "What a notebook may import: Python's own modules, this package, what it requires; ipywidgets brings IPython and what that needs."
     cfg = ConfigParser(delimiters=['='])
     cfg.read(ROOT / 'settings.ini', encoding='utf-8')
     names = [re.match(r'[\w-]+', o)[0] for o in cfg['DEFAULT']['requirements'].split()]
-    return {IMPORT_NAMES.get(o, o) for o in names} | {'lesson7_lib', 'IPython'} | set(sys.stdlib_module_names)
+    known = {'lesson7_lib', 'IPython', 'matplotlib_inline'}
+    return {IMPORT_NAMES.get(o, o) for o in names} | known | set(sys.stdlib_module_names)
 
 
 def plain_imports(code: str) -> set[str]:

@@ -238,7 +238,7 @@ class ImageFeatures(nn.Module):
 def standardise(
     feats: Tensor,  # features of some images (n, d)
     real: Tensor,  # features of the real images, whose mean and standard deviation are the measure (m, d)
-    floor: float = 0.1,  # added to each standard deviation: a share of their mean
+    least: float = 0.1,  # added to each standard deviation: a share of their mean
 ) -> Tensor:  # (n, d), in double precision
     "Features in standard deviations of the real images. Raises `ValueError` for fewer than two real images."
     if len(real) < 2 or feats.shape[1:] != real.shape[1:]:
@@ -246,7 +246,7 @@ def standardise(
         raise ValueError(f'standardise takes features (n, d) and those of two or more real images (m, d), got {shapes}')
     real = real.double().cpu()
     std = real.std(0)
-    return (feats.double().cpu() - real.mean(0)) / (std + floor * std.mean())
+    return (feats.double().cpu() - real.mean(0)) / (std + least * std.mean())
 
 # %% ../../nbs/vision/11_perceptual.ipynb #695ce895
 def _two_sets(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
