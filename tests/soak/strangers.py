@@ -9,6 +9,7 @@ the end of the process. Files are loaded in a child process with a limit of memo
 """
 
 import argparse
+import copy
 import json
 import math
 import multiprocessing
@@ -168,7 +169,7 @@ def any_value(rnd, others):
     if kind == 'deep':
         return deep(rnd.choice([3, 30, 300]), rnd)
     if kind == 'other':
-        return rnd.choice(others)[0]
+        return copy.deepcopy(rnd.choice(others)[0])
     if kind == 'list':
         return [rnd.choice(NUMBERS), rnd.choice(WORDS)]
     return [rnd.choice([0, None, {}, 'x'])] * rnd.choice([10, 1000, 50_000]) if kind == 'many' else None
@@ -195,7 +196,7 @@ def alter(o, rnd):
         if what == 'gone':
             del where[key]
         elif what == 'more' and isinstance(where, list):
-            where.insert(key, rnd.choice([v, any_value(rnd, found)]))
+            where.insert(key, rnd.choice([copy.deepcopy(v), any_value(rnd, found)]))
         elif what == 'more':
             where[rnd.choice([*WORDS, 'device', 'dtype', 'num_layers', 'args', 'kwargs', 'norms', 'children', 'same'])] = (
                 any_value(rnd, found)
@@ -204,7 +205,7 @@ def alter(o, rnd):
             where[key] = v * rnd.choice([-1, 2, 1000, 10**6]) + rnd.choice([0, 1, -1])
         else:
             where[key] = any_value(rnd, found)
-    return json.loads(json.dumps(o))  # no part of it twice
+    return o
 
 
 def alter_tensors(ts, rnd):
@@ -317,7 +318,7 @@ def load(kind, file, rnd):
     path = file.parent.parent
     learn = learner(path)
     if kind == 'checkpoint' and rnd.random() < 0.5:
-        learn.create_opt(1e-3)
+        learn.create_opt([1e-3])
     before = snapshot(learn)
     try:
         if kind == 'checkpoint':
@@ -375,9 +376,9 @@ def some(path, jobs, out):
     with open(out, 'a') as f:
         for name, kind, file, seed in jobs:
             whole = Path(file).read_bytes()
-            copy = path / 'changed' / 'models' / 'changed.safetensors'
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            f.write(json.dumps(dict(one(kind, copy, whole, seed), name=name)) + '\n')
+            changed = path / 'changed' / 'models' / 'changed.safetensors'
+            changed.parent.mkdir(parents=True, exist_ok=True)
+            f.write(json.dumps(dict(one(kind, changed, whole, seed), name=name)) + '\n')
             f.flush()
 
 
