@@ -33,7 +33,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lesson7_lib.core import checkpoint
-from lesson7_lib.core.callback import Callback
+from lesson7_lib.core.callback import Callback, NonFiniteLoss
 from lesson7_lib.core.checkpoint import CheckpointError, load_tensors, load_weights, save_tensors
 from lesson7_lib.core.databunch import DataBunch
 from lesson7_lib.core.env import set_seed
@@ -331,6 +331,8 @@ def load(kind, file, rnd):
             before, after = (before[0], None, before[2]), (after[0], None, after[2])
         assert same(before, after), 'changed in spite of a refusal'
         return 'refused'
+    except NonFiniteLoss:  # the weights were NaN, which a warning has said; the training ends with the reason
+        return 'loaded'
     return 'loaded'
 
 
