@@ -198,9 +198,9 @@ def alter(o, rnd):
         elif what == 'more' and isinstance(where, list):
             where.insert(key, rnd.choice([copy.deepcopy(v), any_value(rnd, found)]))
         elif what == 'more':
-            where[rnd.choice([*WORDS, 'device', 'dtype', 'num_layers', 'args', 'kwargs', 'norms', 'children', 'same'])] = (
-                any_value(rnd, found)
-            )
+            where[
+                rnd.choice([*WORDS, 'device', 'dtype', 'num_layers', 'args', 'kwargs', 'norms', 'children', 'same'])
+            ] = any_value(rnd, found)
         elif what == 'near' and isinstance(v, (int, float)):
             where[key] = v * rnd.choice([-1, 2, 1000, 10**6]) + rnd.choice([0, 1, -1])
         else:
@@ -221,7 +221,9 @@ def alter_tensors(ts, rnd):
     elif what in ('gone', 'name'):
         del ts[key]
         if what == 'name':
-            ts[rnd.choice([key + 'x', 'x', 'model/x', 'opt/x/y', 'rng/x', 'hidden/x/y', 'loader/train/x', 'cb/9/x'])] = t
+            ts[
+                rnd.choice([key + 'x', 'x', 'model/x', 'opt/x/y', 'rng/x', 'hidden/x/y', 'loader/train/x', 'cb/9/x'])
+            ] = t
     elif what == 'size':
         ts[key] = torch.cat([t, t]) if t.ndim else torch.stack([t, t])
     else:
@@ -247,7 +249,21 @@ def change_head(rnd, head):
     elif rnd.random() < 0.3:
         head.pop(key)
     else:
-        texts = ['', '-1', '1.5', 'x', '1' * 5000, 'NaN', 'null', '[]', '{}', '[' * 3000, '{"d":1}', '{"t":"x"}', '\ud7ff']
+        texts = [
+            '',
+            '-1',
+            '1.5',
+            'x',
+            '1' * 5000,
+            'NaN',
+            'null',
+            '[]',
+            '{}',
+            '[' * 3000,
+            '{"d":1}',
+            '{"t":"x"}',
+            '\ud7ff',
+        ]
         head[key] = rnd.choice(texts)
 
 
