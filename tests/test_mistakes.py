@@ -81,7 +81,9 @@ def loaders(x, y, bs: int = 8) -> DataBunch:
 
 
 def conv(channels: int = 1, outputs: int = 3) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), Flatten(), nn.Linear(4, outputs))
+    return nn.Sequential(
+        nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), Flatten(), nn.Linear(4, outputs)
+    )
 
 
 def linear(outputs: int = 3) -> nn.Module:
