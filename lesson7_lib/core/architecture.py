@@ -10,7 +10,9 @@ import enum
 import functools
 import inspect
 import json
+import math
 import re
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -19,16 +21,21 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
+from torch.nn.modules import module as hooks
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
-from .checkpoint import list_names, to_json
+from .checkpoint import CheckpointError, check_state, list_names, to_json
 from .files import import_own
 from .hooks import Lambda, flatten_all, flatten_items
 
 # %% ../../nbs/core/12_architecture.ipynb #560587f4
-class ArchitectureError(ValueError):
+class ArchitectureError(CheckpointError):
     "A model whose architecture cannot be described, or not be built again."
+
+
+class _NotMade(ArchitectureError):
+    "A layer whose constructor has raised an error."
 
 
 _format = 1  # of the descriptions; a file from a newer one is refused
@@ -250,17 +257,47 @@ def _norms_of(self: _Writer, m, where):
     return [[f, {'name': n, **{a: getattr(p, a) for a in args}}] for n, p, f, args in kinds]
 
 # %% ../../nbs/core/12_architecture.ipynb #e7238a91
-class _Builder:
-    "Builds what `_Writer` wrote."
+_max_depth = 200  # lists and dicts in one another; a module in a container takes three
+_max_parts = 60_000  # lists and dicts in all; a layer takes three
+_containers = ('Sequential', 'ModuleList', 'ModuleDict')
 
-    def __init__(self):
+
+def _must(ok, what):
+    if not ok:
+        raise ArchitectureError(f'the description of the model is wrong: {what}')
+
+
+def _check_extent(description):
+    "Refuse what is too deep or too long, before anything is made of it."
+    level = [description]
+    parts = 0
+    depth = 0
+    while level:
+        parts += len(level)
+        _must(depth <= _max_depth, f'it is more than {_max_depth} levels deep')
+        _must(parts <= _max_parts, f'it has more than {_max_parts} parts')
+        below = [v for o in level for v in (o.values() if isinstance(o, dict) else o)]
+        level = [o for o in below if isinstance(o, (dict, list))]
+        depth += 1
+
+
+class _Builder:
+    "Builds what `_Writer` wrote, for weights of certain shapes. Raises `ArchitectureError`."
+
+    def __init__(self, sizes=None):
         self.made = []
+        self.sizes = sizes  # shapes of the weights in the file; None: unknown
+        self.largest = max(2**20, *(n for o in sizes or [] for n in o), 0)
 
     def find(self, o, key='known'):
         name = o[key]
-        home = o.get('from', '')
+        home = o.get('from') or ''
+        _must(isinstance(name, str) and isinstance(home, str), f'{str(name)[:40]!r} is no name')
         if name not in _known:
-            import_own(home)
+            try:
+                import_own(home)
+            except ImportError as e:
+                raise ArchitectureError(f"the model is made of '{name}' of {home}, which needs more: {e}") from e
         if name in _known:
             return _known[name]
         raise ArchitectureError(
@@ -279,30 +316,88 @@ class _Builder:
 def _value(self: _Builder, v):
     if isinstance(v, list):
         return [self._value(o) for o in v]
+    if isinstance(v, (int, float)):
+        _must(not isinstance(v, int) or abs(v) <= self.largest, f'{v:.3g} is too large for its weights')
+        return v
     if not isinstance(v, dict):
         return v
-    if 'module' in v:
-        return self._module(v['module'])
-    if 'tuple' in v:
-        return tuple(self._value(v['tuple']))
-    if 'dict' in v:
-        return {self._value(k): self._value(o) for k, o in v['dict']}
-    if 'partial' in v:
-        return partial(self._value(v['partial']), *self._value(v['args']), **self._values(v['kwargs']))
-    if 'enum' in v:
-        return self.find(v, 'enum')['o'][v['name']]
-    return self.layer(v['nn']) if 'nn' in v else self.find(v)['o']
+    kinds = [k for k in ('module', 'tuple', 'dict', 'partial', 'enum', 'nn', 'known') if k in v]
+    _must(len(kinds) == 1, f'{str(v)[:40]} is no argument')
+    return getattr(self, f'_{kinds[0]}_in')(v)
 
 
 @patch
-def _values(self: _Builder, d):
-    return {k: self._value(o) for k, o in d.items()}
+def _module_in(self: _Builder, v):
+    return self._module(v['module'])
+
+
+@patch
+def _tuple_in(self: _Builder, v):
+    _must(isinstance(v['tuple'], list), 'a tuple is no list')
+    return tuple(self._value(v['tuple']))
+
+
+@patch
+def _dict_in(self: _Builder, v):
+    pairs = v['dict']
+    _must(isinstance(pairs, list) and all(isinstance(o, list) and len(o) == 2 for o in pairs), 'a dict is no pairs')
+    _must(all(o is None or isinstance(o, (str, int, float)) for o, _ in pairs), 'the key of a dict is no plain value')
+    return {k: self._value(o) for k, o in pairs}
+
+
+@patch
+def _partial_in(self: _Builder, v):
+    f = self._value(v['partial'])
+    _must(callable(f), f'{str(f)[:40]} is no function')
+    args, kwargs = self._call(v)
+    return partial(f, *args, **kwargs)
+
+
+@patch
+def _enum_in(self: _Builder, v):
+    kind = self.find(v, 'enum')['o']
+    names = list(kind.__members__) if isinstance(kind, enum.EnumMeta) else []
+    _must(isinstance(v.get('name'), str) and v['name'] in names, f"{v['enum']} has no {str(v.get('name'))[:40]!r}")
+    return kind[v['name']]
+
+
+@patch
+def _nn_in(self: _Builder, v):
+    return self.layer(v['nn'])
+
+
+@patch
+def _known_in(self: _Builder, v):
+    return self.find(v)['o']
+
+
+@patch
+def _call(self: _Builder, node):
+    args = node.get('args', [])
+    kwargs = node.get('kwargs', {})
+    _must(isinstance(args, list) and isinstance(kwargs, dict), 'arguments are a list, and a dict of those with names')
+    return self._value(args), {k: self._value(o) for k, o in kwargs.items()}
+
+# %% ../../nbs/core/12_architecture.ipynb #1cab7e7c
+def _make(f, name, args, kwargs):
+    try:
+        m = f(*args, **kwargs)
+    except ArchitectureError:
+        raise
+    except Exception as e:
+        raise _NotMade(f"'{name}' cannot be built ({type(e).__name__}: {str(e)[:300]}). So {_else}") from e
+    _must(isinstance(m, nn.Module), f"'{name}' makes no module")
+    return m
 
 
 @patch
 def _module(self: _Builder, node):
+    _must(isinstance(node, dict), f'{str(node)[:40]!r} is no module')
     if 'same' in node:
-        return self.made[node['same']]
+        n = node['same']
+        _must(type(n) is int and 0 <= n < len(self.made), f'there is no module number {str(n)[:40]}')
+        return self.made[n]
+    _must('known' in node or 'nn' in node, 'a module has no name')
     m = self._listed(node) if 'known' in node else self._plain(node)
     self.made.append(m)
     return m
@@ -311,18 +406,48 @@ def _module(self: _Builder, node):
 @patch
 def _listed(self: _Builder, node):
     found = self.find(node)
-    return found['o'](*self._value(node['args']), **{**self._values(node['kwargs']), **found['on_build']})
+    args, kwargs = self._call(node)
+    return _make(found['o'], node['known'], args, {**kwargs, **found['on_build']})
 
 
 @patch
 def _plain(self: _Builder, node):
     cls = self.layer(node['nn'])
-    m = cls(**self._values(node.get('kwargs', {})))
-    for n, c in node.get('children', []):
-        m.add_module(n, self._module(c))
-    for f, kw in node.get('norms', []):
-        _norm_functions[f](m, **kw)
+    args, kwargs = self._call(node)
+    unknown = [k for k in kwargs if k not in _defaults(cls)]
+    _must(not args and not unknown, f'{node["nn"]} has no argument {list_names(unknown) or "without a name"}')
+    most = math.inf if self.sizes is None else len(self.sizes)  # each layer has a weight
+    many = [f'{k}={v}' for k, v in kwargs.items() if k.endswith('layers') and isinstance(v, int) and v > most]
+    _must(not many, f'{node["nn"]} with {list_names(many)} is too large for its weights')
+    m = _make(cls, node['nn'], args, kwargs)
+    self._add_children(m, node)
+    self._add_norms(m, node)
     return m
+
+
+@patch
+def _add_children(self: _Builder, m, node):
+    children = node.get('children', [])
+    _must(
+        isinstance(children, list) and all(isinstance(o, list) and len(o) == 2 for o in children), 'children, no pairs'
+    )
+    _must(not children or node['nn'] in _containers, f'{node["nn"]} with children')
+    for n, c in children:
+        free = isinstance(n, str) and n and '.' not in n and not hasattr(m, n)
+        _must(free, f'{str(n)[:40]!r} is no name for a part of {node["nn"]}')
+        m.add_module(n, self._module(c))
+
+
+@patch
+def _add_norms(self: _Builder, m, node):
+    norms = node.get('norms', [])
+    _must(isinstance(norms, list) and all(isinstance(o, list) and len(o) == 2 for o in norms), 'norms are no pairs')
+    for f, kw in norms:
+        _must(isinstance(f, str) and f in _norm_functions and isinstance(kw, dict), f'{str(f)[:40]!r} is no norm')
+        name = kw.get('name')
+        has = isinstance(name, str) and (name in m._parameters or is_parametrized(m, name))
+        _must(has and {*kw} <= {'name', 'dim', 'n_power_iterations', 'eps'}, f'{f} of {str(name)[:40]!r}')
+        _make(partial(_norm_functions[f], m), f, [], kw)
 
 # %% ../../nbs/core/12_architecture.ipynb #0173a2ef
 def _ties(model):
@@ -333,9 +458,13 @@ def _ties(model):
 
 
 def _tie(model, names):
-    (m, k), *rest = [(model.get_submodule(n.rpartition('.')[0]), n.rpartition('.')[2]) for n in names]
-    for o, n in rest:
-        setattr(o, n, getattr(m, k))
+    own = dict(model.named_parameters(remove_duplicate=False))
+    known = isinstance(names, list) and len(names) > 1 and all(isinstance(n, str) and n in own for n in names)
+    _must(known, f'{str(names)[:80]} cannot be tied: parameters can')
+    _must(len({own[n].shape for n in names}) == 1, f'{list_names(names)} cannot be tied: they have other shapes')
+    for n in names[1:]:
+        where, _, k = n.rpartition('.')
+        setattr(model.get_submodule(where), k, own[names[0]])
 
 
 def _channels_last(model):
@@ -348,43 +477,91 @@ def _channels_last(model):
 def _set_channels_last(model, names):
     tensors = model.state_dict(keep_vars=True)
     for n in names:
+        _must(
+            isinstance(n, str) and n in tensors and tensors[n].ndim == 4, f'{str(n)[:80]!r} is no weight of a picture'
+        )
         tensors[n].data = tensors[n].data.to(memory_format=torch.channels_last)
+
+# %% ../../nbs/core/12_architecture.ipynb #c3e922b5
+class _Counted:
+    "While this is entered, what this thread makes is counted; far more than the weights of a file is refused."
+
+    def __init__(self, sizes):
+        self.left = 4 * len(sizes) + 5_000  # modules, parameters and buffers: a body is cut out of a larger network
+        self.room = 4 * sum(math.prod(o) for o in sizes) + 2**28  # numbers in memory
+        self.thread = threading.get_ident()
+
+    def count(self, module, name, o):
+        if threading.get_ident() != self.thread:
+            return
+        self.left -= 1
+        if isinstance(o, Tensor) and not o.is_meta and not nn.parameter.is_lazy(o):
+            self.room -= o.numel()
+        _must(self.left >= 0 and self.room >= 0, 'it makes a larger model than that of its weights')
+
+    def __enter__(self):
+        self.handles = [
+            hooks.register_module_parameter_registration_hook(self.count),
+            hooks.register_module_buffer_registration_hook(self.count),
+            hooks.register_module_module_registration_hook(self.count),
+        ]
+
+    def __exit__(self, *exc):
+        for o in self.handles:
+            o.remove()
+
+
+def _sizes(state):
+    return [tuple(v.shape) for v in state.values() if isinstance(v, Tensor) and not nn.parameter.is_lazy(v)]
+
+
+def _build(architecture, sizes=None):
+    with torch.random.fork_rng(devices=[]):
+        model = _Builder(sizes)._module(architecture['model'])
+    for names in architecture['ties']:
+        _tie(model, names)
+    _set_channels_last(model, architecture.get('channels_last', []))  # not in files of earlier versions
+    return model
+
+
+def _try_out(architecture, state):
+    "The model without memory, where that can be; never much larger than `state`."
+    sizes = _sizes(state)
+    with _Counted(sizes):
+        try:
+            with torch.device('meta'):
+                return _build(architecture, sizes)
+        except _NotMade:  # some layers compute when they are made, which needs data
+            return _build(architecture, sizes)
+
+
+def _check_description(o):
+    if not isinstance(o, dict) or not {'version', 'model', 'ties'} <= o.keys():
+        raise ArchitectureError(f"this does not describe a model: {str(o)[:80]}")
+    _must(type(o['version']) is int, f'{str(o["version"])[:40]!r} is no version')
+    if o['version'] > _format:
+        raise ArchitectureError(
+            f"this is from a newer lesson7_lib (format {o['version']}, not {_format}). Upgrade the library"
+        )
+    _must(isinstance(o['ties'], list) and isinstance(o.get('channels_last', []), list), 'its ties are no list')
+    _check_extent(o)
 
 
 def build_model(
     architecture: dict[str, Any],  # what `model_architecture` returned
+    state: dict[str, Tensor] | None = None,  # the weights of its file: only a model of such weights is built; None: any
 ) -> nn.Module:  # a new model with fresh weights, on the CPU, in training mode
-    "Build a model from its description. Raises `ArchitectureError`."
-    if not isinstance(architecture, dict) or not {'version', 'model', 'ties'} <= architecture.keys():
-        raise ArchitectureError(f"this does not describe a model: {str(architecture)[:80]}")
-    if architecture['version'] > _format:
-        raise ArchitectureError(
-            f"this is from a newer lesson7_lib (format {architecture['version']}, not {_format}). Upgrade the library"
-        )
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model = _Builder()._module(architecture['model'])
-        for names in architecture['ties']:
-            _tie(model, names)
-        _set_channels_last(model, architecture.get('channels_last', []))  # not in files of earlier versions
-    except ArchitectureError:
-        raise
-    except Exception as e:
-        raise ArchitectureError(f"the model cannot be built ({type(e).__name__}: {e}). So {_else}") from e
-    return model
+    "Build a model from its description. Raises `ArchitectureError`, `CheckpointError` where it is one of other weights."
+    _check_description(architecture)
+    if state is None:
+        return _build(architecture)
+    check_state(_try_out(architecture, state), state)
+    return _build(architecture, _sizes(state))
 
 # %% ../../nbs/core/12_architecture.ipynb #9be3222c
 def _fingerprint(m):
     "Names and shapes of all tensors, and the printed form without addresses."
     return {k: tuple(v.shape) for k, v in m.state_dict().items()}, re.sub(r' at 0x\w+', '', repr(m))
-
-
-def _try_out(architecture):
-    try:
-        with torch.device('meta'):
-            return build_model(architecture)
-    except ArchitectureError:  # some layers compute when they are made, which needs data
-        return build_model(architecture)
 
 
 def model_architecture(
@@ -397,7 +574,8 @@ def model_architecture(
         plain['channels_last'] = last
     res = json.loads(to_json(plain, 'the architecture'))
     shapes, text = _fingerprint(model)
-    new_shapes, new_text = _fingerprint(_try_out(res))
+    _check_description(res)
+    new_shapes, new_text = _fingerprint(_try_out(res, model.state_dict()))
     if shapes != new_shapes or text != new_text:
         odd = [k for k in {**shapes, **new_shapes} if shapes.get(k) != new_shapes.get(k)] or [
             a.strip() for a, b in zip(text.split('\n'), new_text.split('\n'), strict=False) if a != b

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CheckpointError', 'IsPickleError', 'to_json', 'checkpoint_file', 'save_tensors', 'list_names', 'load_tensors',
-           'load_meta', 'load_weights', 'load_fitting', 'load_state']
+           'load_meta', 'load_weights', 'load_fitting', 'check_state', 'load_state']
 
 # %% ../../nbs/core/11_checkpoint.ipynb #da740d1e
 import json
@@ -85,16 +85,26 @@ def _take_apart(o, flat, seen, where=''):
     )
 
 
-def _put_together(node, flat):
-    "What `_take_apart` took apart."
-    ((kind, o),) = node.items()
-    if kind == 'd':
-        return {k: _put_together(v, flat) for k, v in o}
-    if kind == 't':
+_max_depth = 200  # of dicts, lists and tuples in one another
+
+
+def _put_together(node, flat, depth=0):
+    "What `_take_apart` took apart. Raises `CheckpointError` where it is something else."
+    kind, o = next(iter(node.items())) if isinstance(node, dict) and len(node) == 1 else ('', None)
+    if kind == 'd' and _are_pairs(o) and depth < _max_depth:
+        return {k: _put_together(v, flat, depth + 1) for k, v in o}
+    if kind in ('l', 'u') and isinstance(o, list) and depth < _max_depth:
+        return (list if kind == 'l' else tuple)(_put_together(v, flat, depth + 1) for v in o)
+    if kind == 't' and isinstance(o, str) and o in flat:
         return flat[o]
-    if kind == 'v':
+    if kind == 'v' and (o is None or isinstance(o, (bool, int, float, str))):
         return o
-    return (list if kind == 'l' else tuple)(_put_together(v, flat) for v in o)
+    raise CheckpointError(f'the tree of the tensors is wrong at {str(node)[:80]}, or too deep')
+
+
+def _are_pairs(o):
+    "Is this what a dict was taken apart into?"
+    return isinstance(o, list) and all(isinstance(p, list) and len(p) == 2 and type(p[0]) in (str, int) for p in o)
 
 # %% ../../nbs/core/11_checkpoint.ipynb #bdc30469
 _version = 1
@@ -149,7 +159,7 @@ def checkpoint_file(
 ) -> Path:  # its file
     "The file of the checkpoint `name`. Raises `ValueError` where that is no name."
     stem = '' if name is None else str(name).removesuffix('.safetensors')
-    if not os.path.basename(stem):
+    if not os.path.basename(stem) or isinstance(name, bool):
         raise ValueError(f"name={name!r}: give the checkpoint a name, such as 'stage-1'")
     return user_path(folder) / f'{stem}.safetensors'
 
@@ -229,6 +239,10 @@ def _header(path, f):
         raise CheckpointError(
             f"'{path.name}' holds tensors, but another program wrote it. `load_weights(path)` reads them"
         )
+    if any(k not in head for k in ('version', 'meta', 'tree', 'crc32')) or not re.fullmatch(
+        r'\d{1,9}', head['version']
+    ):
+        raise CheckpointError(f"'{path.name}' is damaged: its header is not complete. Use an older checkpoint")
     if int(head['version']) > _version:
         raise CheckpointError(
             f"'{path.name}' is from a newer lesson7_lib (format {head['version']}; this one reads up to {_version}). "
@@ -237,12 +251,34 @@ def _header(path, f):
     return head
 
 
+def _from_json(path, text, what):
+    "What `text` says. Raises `CheckpointError` where it is no JSON, or too deep."
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise CheckpointError(f"'{path.name}' is damaged: its {what} cannot be read ({str(e)[:80]})") from e
+
+
+def _tensors(path, f):
+    "Copies of all tensors by name. Raises `CheckpointError` for types that no checkpoint of ours has."
+    flat = {k: f.get_tensor(k).clone() for k in f.keys()}
+    odd = [f'{k} ({t.dtype})' for k, t in flat.items() if t.dtype not in _dtypes]
+    if odd:
+        raise CheckpointError(f"'{path.name}' is damaged: it has tensors of other types than ours: {list_names(odd)}")
+    return flat
+
+
 def _read(path, f):
     head = _header(path, f)
-    flat = {k: f.get_tensor(k).clone() for k in f.keys()}
+    flat = _tensors(path, f)
     if head['crc32'] != _checksum(head, flat):
         raise CheckpointError(f"'{path.name}' is damaged: its checksum is wrong. Use an older checkpoint")
-    return _put_together(json.loads(head['tree']), flat), json.loads(head['meta'])
+    tree = _from_json(path, head['tree'], 'tree')
+    return _put_together(tree, flat), _read_meta(path, head)
+
+
+def _read_meta(path, head):
+    return _from_json(path, head['meta'], 'meta data')
 
 
 def _open(path, read):
@@ -251,9 +287,7 @@ def _open(path, read):
     try:
         with safe_open(path, framework='pt') as f:
             return read(path, f)
-    except CheckpointError:
-        raise
-    except (SafetensorError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as e:
+    except SafetensorError as e:
         raise CheckpointError(
             f"'{path.name}' is damaged, half-written, or no checkpoint at all ({e}). Use an older one"
         ) from e
@@ -270,7 +304,7 @@ def load_meta(
     path: str | Path,  # a file of `save_tensors`
 ) -> Any:  # the meta data
     "Only the meta data, without reading or checking the tensors. Raises `CheckpointError`, `FileNotFoundError`."
-    return json.loads(_open(path, _header)['meta'])
+    return _open(path, lambda path, f: _read_meta(path, _header(path, f)))
 
 # %% ../../nbs/core/11_checkpoint.ipynb #04ef1d1e
 def _pick(o, name):
@@ -324,6 +358,8 @@ def _form(v, other):
     "The shape of a tensor; with its type where `other` is of another kind."
     if not isinstance(v, Tensor):
         return type(v).__name__
+    if nn.parameter.is_lazy(v):
+        return 'not yet known'
     return list(v.shape) if _kind(v) == _kind(other) else f'{str(v.dtype).removeprefix("torch.")} {list(v.shape)}'
 
 
@@ -365,6 +401,33 @@ def load_fitting(
     return _compare(own, state)
 
 
+def check_state(
+    model: nn.Module,  # would get the weights; may be without memory, on the device `meta`
+    state: dict[str, Tensor],  # name -> tensor, as of `load_weights` or `model.state_dict()`
+    strict: bool = True,  # False: some must fit
+) -> dict[str, list[str]]:  # what does not fit: lists `missing`, `unknown`, `shapes`
+    "Compare, and change nothing. Raises `CheckpointError` where some do not fit; not `strict`: where none does."
+    if not isinstance(state, dict):
+        raise CheckpointError(f'expected weights by name, not a {type(state).__name__}')
+    own = model.state_dict()
+    diff = _compare(own, state)
+    fits = _fitting(own, state)
+    if any(diff.values()) and (strict or not any(getattr(own[k], 'ndim', 0) for k in fits)):  # counters always fit
+        raise _mismatch(diff, state)
+    return diff
+
+# %% ../../nbs/core/11_checkpoint.ipynb #1c1779fb
+def _not_finite(model, names):
+    "Those of the weights `names` that no training can go on from."
+    own = model.state_dict(keep_vars=True)
+    floats = [(k, own[k].detach()) for k in names if isinstance(own[k], Tensor) and own[k].is_floating_point()]
+    return [
+        k
+        for k, v in floats
+        if not (torch.isfinite(v).all() if isinstance(own[k], nn.Parameter) else not torch.isnan(v).any())
+    ]
+
+
 def load_state(
     model: nn.Module,  # gets the weights; they are brought to its device and types
     state: dict[str, Tensor],  # name -> tensor, as of `load_weights` or `model.state_dict()`
@@ -372,15 +435,20 @@ def load_state(
     stacklevel: int = 2,  # whose line the warning names, as for `warnings.warn`
 ) -> dict[str, list[str]]:  # what did not fit: lists `missing`, `unknown`, `shapes`
     "Load weights by name. Raises `CheckpointError` where some do not fit; not `strict`: where none does."
-    own = model.state_dict()
-    diff = _compare(own, state)
-    fits = _fitting(own, state)
-    if any(diff.values()) and (strict or not any(getattr(own[k], 'ndim', 0) for k in fits)):  # counters always fit
-        raise _mismatch(diff, state)
+    diff = check_state(model, state, strict)
     load_fitting(model, state)
+    own = model.state_dict()
+    fits = _fitting(own, state)
     if any(diff.values()):
         warnings.warn(
             f'{len(fits)} of the {len(own)} weights of the model were loaded; {_name_mismatch(diff)}',
+            stacklevel=stacklevel,
+        )
+    odd = _not_finite(model, fits)
+    if odd:
+        warnings.warn(
+            f'the weights {list_names(odd)} have values that are NaN or infinite, so the answers of the model may be NaN, '
+            'and a class that is made of NaN means nothing. Use an older checkpoint',
             stacklevel=stacklevel,
         )
     return diff

@@ -35,7 +35,7 @@ from lesson7_lib.core.items import (
     register_data_kind,
 )
 from .metrics import CrossEntropyFlat
-from .table import check_finite, check_length, is_number
+from .table import check_finite, check_length, is_number, label_of
 
 # %% ../../nbs/core/09_databunch.ipynb #62c4250b
 @patch
@@ -182,7 +182,7 @@ def after(
 def first(self: BatchLoader) -> tuple[Any, Any]:  # inputs and labels
     "The first batch of an epoch. Raises `ValueError` where there are no items."
     if not len(self):
-        raise ValueError('This loader is empty: its data set has no items.')
+        raise ValueError('This loader is empty, its set has no items: split some off for validation, or take ds_type=.')
     return self.after(*fetch_batch(self.dataset, self.idxs()[0]))
 
 # %% ../../nbs/core/09_databunch.ipynb #05d78688
@@ -412,7 +412,7 @@ def item_lists(
         return ds.x[:0], ds.y[:0]
     if not len(ds):
         return TensorList([]), TensorList([])
-    y, classes = ds[0][1], getattr(ds, 'classes', None)
+    y, classes = label_of(ds), getattr(ds, 'classes', None)
     if classes is not None:
         return TensorList([]), CategoryList([], classes=classes)
     if isinstance(ds, TensorDataset):
@@ -519,7 +519,7 @@ def dl(
         return res
     there = [o.name for o in DatasetType if getattr(self, f'{o.name.lower()}_dl') is not None]
     hint = ' `Fix` is the training set in order; give it as `fix_dl=`.' if ds_type is DatasetType.Fix else ''
-    raise ValueError(f'This bunch has no {ds_type.name.lower()} set. It has: {there}.{hint}')
+    raise ValueError(f'This bunch has no {ds_type.name.lower()} set. It has: {there}. Split one off, or give it.{hint}')
 
 # %% ../../nbs/core/09_databunch.ipynb #d621a3c2
 @patch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['user_path', 'describe_error', 'temp_beside', 'atomic_write', 'atomic_folder', 'leftovers', 'locked', 'read_blocks',
            'file_digest', 'Paths', 'show_some', 'object_array', 'file_problem', 'endings', 'list_files',
-           'mixed_folders', 'file_identity', 'import_own']
+           'mixed_folders', 'check_strays', 'file_identity', 'import_own']
 
 # %% ../../nbs/core/01_files.ipynb #460716c3
 import contextlib
@@ -378,6 +378,26 @@ def mixed_folders(
     own = set(folders)
     above = {o[:n] for o in own for n in range(len(o))}
     return own & above
+
+
+def check_strays(
+    folders: Sequence[tuple[str, ...]],  # the folder of each item, as its parts
+    labels: Sequence[str],  # the class of each item, the name of its folder
+    items: Sequence[Any],  # the items, to name one in the message
+    classes: Iterable[str] = (),  # classes that were named: a folder with folders inside may be one of them
+    known: Iterable[str] = (),  # classes that are known already
+) -> None:
+    "Raise `ValueError` for items that lie in a folder with class folders inside, and so have no class."
+    mixed = mixed_folders(folders)
+    strays = [i for i, o in enumerate(folders) if o in mixed and labels[i] not in classes]
+    if not strays:
+        return
+    found = sorted({labels[i] for i, o in enumerate(folders) if o not in mixed} | set(known))
+    raise ValueError(
+        f"{len(strays)} items lie beside the class folders and not in one, such as '{items[strays[0]]}'. "
+        f'Take them away, or leave them out before the split with `filter_by_folder(include={found[:20]})`. '
+        f'If {labels[strays[0]]!r} is a class, name all of them with `classes=`.'
+    )
 
 # %% ../../nbs/core/01_files.ipynb #a8587afe
 def _names_in(folder, n=8):

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from .env import listify
-from .files import Paths, user_path, mixed_folders, object_array, show_some
+from .files import Paths, check_strays, user_path, object_array, show_some
 from .metrics import CrossEntropyFlat, MSELossFlat
 from .table import check_finite, check_present, is_number, sort_classes
 
@@ -648,23 +648,9 @@ def label_from_folder(
 ) -> LabelList:  # categories as labels
     "Label every item with the name of its folder. Raises `ValueError` where items lie beside the class folders."
     labels = self.by_folder(lambda parts: parts[-1] if parts else self.path.name)
-    _check_strays(self, labels, classes, getattr(kwargs.get('like'), 'classes', ()))
+    known = getattr(kwargs.get('like'), 'classes', ())
+    check_strays(self.by_folder(lambda parts: parts), labels, self.items, classes or (), known)
     return self.label_from_list(labels, classes=classes, **kwargs)
-
-
-def _check_strays(items, labels, classes, known):
-    "Items in a folder that has class folders inside have no class, unless `classes` says that the folder is one."
-    folders = items.by_folder(lambda parts: parts)
-    mixed = mixed_folders(folders)
-    strays = [i for i, o in enumerate(folders) if o in mixed and labels[i] not in (classes or ())]
-    if not strays:
-        return
-    found = sorted({labels[i] for i, o in enumerate(folders) if o not in mixed} | set(known))
-    raise ValueError(
-        f"{len(strays)} items lie beside the class folders and not in one, such as '{items.items[strays[0]]}'. "
-        f'Take them away, or leave them out before the split with `filter_by_folder(include={found[:20]})`. '
-        f'If {labels[strays[0]]!r} is a class, name all of them with `classes=`.'
-    )
 
 # %% ../../nbs/core/08_items.ipynb #b8683c0d
 @patch
@@ -675,7 +661,7 @@ def label_from_func(
     label_cls: type[ItemList] | None = None,  # a list class for the labels; None: chosen by what the answers are
     **kwargs: Any,  # settings for `label_from_list`
 ) -> LabelList:  # the kind of the labels is that of the answers
-    "Label every item with `func(item)`. Raises `LabelError` naming the item for which `func` fails."
+    "Label every item with `func(item)`. Raises `LabelError` naming the item for which `func` fails or returns None."
     labels = []
     for i, o in enumerate(self.items):
         try:
@@ -685,6 +671,13 @@ def label_from_func(
                 f"The label function `{getattr(func, '__name__', func)}` failed on item {i} ({o}): "
                 f"{type(e).__name__}: {e}. Correct the function, or leave such items out with `filter_by_func`."
             ) from e
+    empty = [i for i, o in enumerate(labels) if o is None]
+    if empty:
+        raise LabelError(
+            f"The label function `{getattr(func, '__name__', func)}` returned None for {len(empty)} of {len(self)} "
+            f'items, such as item {empty[0]} ({self.items[empty[0]]}). Expected is a label for each: is a `return` '
+            'missing? Or leave such items out with `filter_by_func`.'
+        )
     return self.label_from_list(labels, label_cls=label_cls, classes=classes, **kwargs)
 
 

@@ -19,7 +19,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 
-from .architecture import ArchitectureError, build_model, model_architecture
+from .architecture import ArchitectureError, model_architecture
+from .arguments import call_predict, check_callbacks, check_epochs, check_learner, need_loss
 from lesson7_lib.core.callback import (
     Callback,
     CancelFit,
@@ -31,9 +32,10 @@ from lesson7_lib.core.callback import (
     event_table,
     suggest_lr,
 )
-from .checkpoint import checkpoint_file, load_state, load_tensors, save_tensors
+from .checkpoint import CheckpointError, checkpoint_file, load_tensors, save_tensors
 from .databunch import BatchLoader, DataBunch, DatasetType, DeviceLoader
 from .env import defaults, listify, preserve_rng
+from .first_batch import FirstBatch, call_backward, call_loss, call_model, warn_no_items
 from .files import user_path, atomic_write
 from .hooks import ModelSummary, eval_mode, model_summary
 from .metrics import Rows, WeightedMean, loss_per_item
@@ -55,6 +57,7 @@ from lesson7_lib.core.training_state import (
     is_training_state,
     load_checkpoint,
     load_training_state,
+    read_export,
     opt_state,
     training_state,
 )
@@ -83,6 +86,7 @@ class Learner:
         silent: bool = False,  # print no table?
         splitter: Callable[[nn.Module], list] | None = None,  # makes `layer_groups` of the model
     ) -> None:
+        check_learner(data, model, opt_func, loss_func, metrics, callbacks, callback_fns)
         self.data, self.model, self.opt_func, self.metrics = data, model.to(data.device), opt_func, listify(metrics)
         self.loss_func = loss_func if loss_func is not None else getattr(data, 'loss_func', None)
         self.true_wd, self.bn_wd, self.train_bn, self.silent = true_wd, bn_wd, train_bn, silent
@@ -134,9 +138,9 @@ def one_batch(self: Learner) -> None:
     "Predict, compute the loss and, in training, the gradients, and step."
     self('on_batch_begin')
     with self.amp:
-        self.pred = self.model(*_tup(self.xb))
+        self.pred = call_model(self.model, _tup(self.xb))
         self('on_loss_begin')
-        self.loss = self.loss_func(self.pred, *_tup(self.yb))
+        self.loss = call_loss(self.loss_func, self.pred, _tup(self.yb), self.data)
     if self.training:
         self('on_backward_begin')
         self.backward()
@@ -150,7 +154,7 @@ def one_batch(self: Learner) -> None:
 @patch
 def backward(self: Learner) -> None:
     "Gradients of the loss (scaled up in half precision, so that small ones survive)."
-    (self.scaler.scale(self.loss) if self.scaler else self.loss).backward()
+    call_backward(self.loss, self.scaler)
 
 
 @patch
@@ -211,8 +215,8 @@ def validate(
     dl = self.data.valid_dl if dl is None else dl
     check_length([] if dl is None else getattr(dl, 'dataset', dl))
     if dl is None or len(dl) == 0:
-        return None
-    self._need_loss()
+        return None if self.training else warn_no_items()
+    need_loss(self.loss_func)
     metrics = self.metrics if metrics is None else listify(metrics)
     loss, accumulators = WeightedMean(), [_accumulator(f) for f in metrics]
     self.training = False
@@ -223,15 +227,6 @@ def validate(
             for m in accumulators:
                 m.update(self.pred, *_tup(self.yb))
     return [float(loss.value), *[float(m.compute()) for m in accumulators]]
-
-
-@patch
-def _need_loss(self: Learner):
-    if self.loss_func is None:
-        raise ValueError(
-            "This learner has no loss function: the data suggests none, so give one, as in "
-            "Learner(data, model, loss_func=nn.CrossEntropyLoss())."
-        )
 
 # %% ../../nbs/core/15_learner.ipynb #5de7f4e2
 @patch
@@ -259,11 +254,6 @@ def _set_wd(self: Learner, wds):
     self._decay_by_hand, self._unscaled = any(g['wd'] for g in self.opt.param_groups), False
 
 # %% ../../nbs/core/15_learner.ipynb #1b95d34b
-def _check_epochs(n):
-    if not is_number(n, 1, whole=True):
-        raise ValueError(f"The number of epochs must be a whole number from 1 on, got {n!r}.")
-
-
 @patch
 def _fit(
     self: Learner,
@@ -277,8 +267,8 @@ def _fit(
     table=True,
     stop_on_nan=True,
 ):
-    self._need_loss()
-    _check_epochs(epochs)
+    need_loss(self.loss_func)
+    check_epochs(epochs)
     if not is_number(self.wd if wd is None else wd, 0):
         raise ValueError(f"wd={self.wd if wd is None else wd!r}: weight decay must be a number, 0 or more.")
     self.n_epoch, self.n_batch, self.epoch, self.validating = int(epochs), len(self.data.train_dl), start, validate
@@ -293,6 +283,8 @@ def _fit(
     self.cbs = [self.recorder, schedule, *self.callbacks, *[f(self) for f in self.callback_fns], *listify(callbacks)]
     if table and not self.silent:
         self.cbs.append(ShowTable())
+    check_callbacks(self.cbs)
+    self.cbs.append(FirstBatch())
     for cb in self.cbs:
         cb.learn = self
     if resume:
@@ -347,7 +339,7 @@ def fit_one_cycle(
 ) -> None:
     "Train with the one-cycle schedule. Raises `ValueError` where `start_epoch` lies outside the cycle."
     for n in (cyc_len, cyc_len if tot_epochs is None else tot_epochs):
-        _check_epochs(n)
+        check_epochs(n)
     tot = int(cyc_len + start_epoch if tot_epochs is None else tot_epochs)
     if not is_number(start_epoch, 0, tot - 1, whole=True):
         raise ValueError(f"start_epoch must lie in the cycle of {tot} epochs, got {start_epoch!r}.")
@@ -457,7 +449,7 @@ def predict_batch(
 ) -> Any:  # the model's output, float
     "Raw output of the model in evaluation mode for `xb`."
     with eval_mode(self.model), self.amp:
-        out = self.model(*[o.to(self.device) for o in _tup(xb)])
+        out = call_model(self.model, [o.to(self.device) for o in _tup(xb)])
     return out.float() if isinstance(out, torch.Tensor) and out.is_floating_point() else out
 
 
@@ -521,7 +513,7 @@ def predict(
     **kwargs: Any,  # the same, by name
 ) -> Any:  # (answer as an item, answer as a tensor, raw prediction: probabilities for categories)
     "The prediction for one item, as the data makes it."
-    return self.data.predict_item(self, item, *args, **kwargs)
+    return call_predict(self.data.predict_item, self, item, *args, **kwargs)
 
 
 @patch
@@ -648,12 +640,12 @@ def restore(self: _Resume) -> None:
     "Go back to the end of the last epoch that was written."
     ts, meta = load_tensors(self.file)
     if not is_training_state(ts, meta):
-        raise ValueError(
+        raise CheckpointError(
             f"{self.file.name} is a checkpoint of learn.save, not one to resume from: give resume= another name."
         )
     diff = {k: (meta['fit'].get(k), v) for k, v in self.sign.items() if meta['fit'].get(k) != v}
     if diff:
-        raise ValueError(
+        raise CheckpointError(
             f"{self.file.name} was written by another training: "
             + ', '.join(f'{k} {a}, now {b}' for k, (a, b) in diff.items())
             + ". Give resume= another name, or delete the file to begin anew."
@@ -688,22 +680,10 @@ def load_learner(
     model: nn.Module | None = None,  # an instance of your own class, where the model was one
     device: str | torch.device | None = None,  # where to compute (None: the default device)
 ) -> Learner:  # for predictions
-    "Open an exported learner, without its data and without running code. Raises `ValueError`, `ArchitectureError`."
+    "Open an exported learner, without its data and without running code. Raises `CheckpointError`, `ArchitectureError`."
     f = user_path(folder)
     f = f.with_suffix('.safetensors') if f.name == 'learner.json' else f  # what people read, and what is read here
     f = f if f.is_file() or (f.suffix == '.safetensors' and not f.is_dir()) else f / 'learner.safetensors'
     tensors, meta = load_tensors(f)
-    if meta.get('kind') != 'export':
-        raise ValueError(
-            f"{f.name} in {f.parent.name} was not written by learn.export(): it is a {meta.get('kind')}. "
-            "Use learn.load for checkpoints."
-        )
-    if model is None:
-        if 'error' in meta['recipe']:
-            raise ArchitectureError(
-                f"{meta['recipe']['error']} "
-                f"Give load_learner an instance: load_learner(folder, model={meta['model']}(…))."
-            )
-        model = build_model(meta['recipe'])
-    load_state(model, {k[6:]: v for k, v in tensors.items() if k.startswith('model/')})
-    return Learner(DataBunch.from_state(meta['data'], path=f.parent, device=device), model.eval(), silent=True)
+    data, model = read_export(f, tensors, meta, model, device)
+    return Learner(data, model.eval(), silent=True)

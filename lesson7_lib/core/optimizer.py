@@ -64,7 +64,7 @@ def lr_range(
     else:
         given = list(lr) if isinstance(lr, (list, tuple)) else [lr]
     if not all(is_number(o) and o > 0 for o in given):
-        raise ValueError(f"A learning rate must be a number above zero, got {lr!r}.")
+        raise ValueError(f"A learning rate must be a number above zero, got {lr!r}. Give one such as 1e-3.")
     if isinstance(lr, slice):
         if lr.start is None:
             lrs = [lr.stop / 10] * (n - 1) + [lr.stop]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['hidden_state', 'reset_state', 'set_hidden_state', 'Snapshot', 'opt_state', 'check_opt_state', 'load_opt_state',
-           'load_checkpoint', 'training_state', 'is_training_state', 'load_training_state', 'is_emulated',
-           'amp_context']
+           'load_checkpoint', 'training_state', 'is_training_state', 'load_training_state', 'read_export',
+           'is_emulated', 'amp_context']
 
 # %% ../../nbs/core/14_training_state.ipynb #2970353a
 import copy
@@ -15,12 +15,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 
-from .checkpoint import CheckpointError, list_names, load_state
+from .architecture import ArchitectureError, build_model
+from .checkpoint import CheckpointError, check_state, list_names, load_state
+from .databunch import DataBunch
 from .env import defaults, get_rng, preserve_rng, set_rng
 from .hooks import map_tensors
 from .optimizer import lr_range
@@ -319,11 +322,11 @@ def check_opt_state(
     tensors: dict[str, Tensor],  # as `opt_state` gave them
     meta: dict[str, Any],  # the plain values, as `opt_state` gave them
 ) -> dict[str, Any]:  # for `opt.load_state_dict`
-    "Check what `opt_state` returned, without changing anything. Raises `ValueError`, which says what does not fit."
+    "Check what `opt_state` returned, and change nothing. Raises `CheckpointError`, which says what does not fit."
     try:
         return _fit_state(opt, tensors, meta)
     except ValueError as e:
-        raise ValueError(f'The saved state of the optimiser does not fit this one: {e}.') from e
+        raise CheckpointError(f'The saved state of the optimiser does not fit this one: {e}.') from e
 
 
 def load_opt_state(
@@ -331,7 +334,7 @@ def load_opt_state(
     tensors: dict[str, Tensor],  # as `opt_state` gave them
     meta: dict[str, Any],  # the plain values, as `opt_state` gave them
 ) -> None:
-    "Restore what `opt_state` returned; all or nothing. Raises `ValueError` where it does not fit."
+    "Restore what `opt_state` returned; all or nothing. Raises `CheckpointError` where it does not fit."
     opt.load_state_dict(check_opt_state(opt, tensors, meta))
 
 # %% ../../nbs/core/14_training_state.ipynb #f7dd90a5
@@ -357,18 +360,22 @@ def load_checkpoint(
     strict: bool = True,  # every weight must fit?
     with_opt: bool | None = None,  # the optimiser's state too? None: where it is there and fits
 ) -> None:
-    "Load weights and optimiser; nothing is changed unless all of it fits. Raises `CheckpointError`, `ValueError`."
+    "Load weights and optimiser; nothing is changed unless all of it fits. Raises `CheckpointError`."
     if not isinstance(tensors, dict) or not isinstance(meta, dict):
         raise CheckpointError('This file holds tensors, but no checkpoint of a learner: use load_tensors.')
     if with_opt and 'opt' not in meta:
-        raise ValueError('This checkpoint holds no optimiser: load it with with_opt=False.')
-    old, state, why = learn.opt, None, None
+        raise CheckpointError('This checkpoint holds no optimiser: load it with with_opt=False.')
+    own = ('opt', '_decay_by_hand', '_unscaled')  # what making an optimiser changes
+    before = {k: getattr(learn, k) for k in own if hasattr(learn, k)}
+    state = None
+    why = None
     try:
         if with_opt is not False and 'opt' in meta:
             state, why = _saved_opt(learn, tensors, meta['opt'], with_opt)
         load_state(learn.model, _part(tensors, 'model/'), strict, stacklevel=4)
     except ValueError:
-        learn.opt = old
+        for k, v in before.items():
+            setattr(learn, k, v)
         raise
     if why:
         warnings.warn(
@@ -436,6 +443,16 @@ def training_state(
 _plain_parts = dict(epoch=int, rows=list, nb_batches=list, metrics=list, val_losses=list, smooth=list, rng=dict)
 
 
+def _can_take(m: nn.Module, k: str, v: Any, now: set[tuple[int, str]]) -> bool:
+    "May `v` become the attribute `k` of this module? Not where it would hide a method, a weight or a setting."
+    if not k:
+        return callable(getattr(m, 'set_hidden_state', None))
+    if k in m._buffers:
+        return isinstance(v, Tensor) and (id(m), k) in now and v.shape == m._buffers[k].shape
+    free = (id(m), k) in now or k.isidentifier() and not hasattr(m, k) and k not in _of_every_module
+    return free and (v is None or _is_state(v, set()))
+
+
 def _saved_hidden(model: nn.Module, saved: dict[str, Any]) -> list[tuple[nn.Module, str, Any]]:
     "A hidden state of a file, for `set_hidden_state`, where the model is. Raises `CheckpointError`."
     modules = dict(model.named_modules())
@@ -443,6 +460,10 @@ def _saved_hidden(model: nn.Module, saved: dict[str, Any]) -> list[tuple[nn.Modu
     unknown = [n for n, _ in state if n not in modules]
     if unknown:
         raise CheckpointError(f'The file has a hidden state of {list_names(unknown)}, which this model does not have.')
+    now = {(id(m), k) for _, m, k, _ in _attributes(model)}
+    odd = [f'{n}/{k}' for (n, k), v in state.items() if not _can_take(modules[n], k, v, now)]
+    if odd:
+        raise CheckpointError(f'The file has {list_names(odd)} as a hidden state, which cannot be one in this model.')
     device = next((o.device for o in model.parameters()), torch.device('cpu'))
     return [(modules[n], k, map_tensors(lambda o: o.to(device), v)) for (n, k), v in state.items()]
 
@@ -456,10 +477,19 @@ def is_training_state(
     return isinstance(ts, dict) and plain.get('kind') == 'resume' and isinstance(plain.get('fit'), dict)
 
 
+def _are_plain(values: list[Any]) -> bool:
+    "Are these what a table of results shows: numbers, texts, and None?"
+    return all(o is None or isinstance(o, (bool, int, float, str)) for o in values)
+
+
 def _check_record(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
     "Is this the record of such a training? Raises `CheckpointError`."
     odd = [k for k, kind in _plain_parts.items() if type(meta.get(k)) is not kind]
     odd += [k for k in ('rows', 'metrics', 'val_losses', 'nb_batches') if not odd and len(meta[k]) != len(meta['rows'])]
+    odd += [
+        k for k in ('rows', 'metrics') if not odd and not all(isinstance(o, list) and _are_plain(o) for o in meta[k])
+    ]
+    odd += [k for k in ('val_losses',) if not odd and not _are_plain(meta[k])]
     if not odd and not 0 < meta['epoch'] <= learn.n_epoch:
         odd = ['epoch']
     if not odd and not all(type(n) is int and n >= 0 for n in meta['nb_batches']):
@@ -482,7 +512,7 @@ def _check_record(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
 
 def _load_parts(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
     "The parts that read themselves: scaler, callbacks, loaders, random generators."
-    if learn.scaler and meta['scaler']:
+    if learn.scaler and meta.get('scaler'):
         learn.scaler.load_state_dict(meta['scaler'])
     for i, cb in enumerate(learn.cbs):
         state = _part(ts, f'cb/{i}/')
@@ -492,26 +522,53 @@ def _load_parts(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
     set_rng({**meta['rng'], **_part(ts, 'rng/')})
 
 
+def _own_parts(learn: Any) -> dict[str, Any]:
+    "Copies of what `_load_parts` and `set_hidden_state` change."
+    return dict(
+        scaler=copy.deepcopy(learn.scaler.state_dict()) if learn.scaler else None,
+        cbs=[(cb, copy.deepcopy(cb.state_dict())) for cb in learn.cbs if hasattr(cb, 'load_state_dict')],
+        loaders=_copied(_loader_state(learn)),
+        rng=get_rng(),
+        hidden=hidden_state(learn.model, unset=True),
+    )
+
+
+def _put_back(learn: Any, own: dict[str, Any]) -> None:
+    "Undo what a failed `_load_parts` has changed."
+    if own['scaler']:
+        learn.scaler.load_state_dict(own['scaler'])
+    for cb, state in own['cbs']:
+        if state:
+            cb.load_state_dict(state)
+    _set_loader_state(learn, own['loaders'])
+    set_hidden_state(learn.model, own['hidden'], exact=True)
+    set_rng(own['rng'])
+
+
 def load_training_state(
     learn: Any,  # a `Learner` of the same training
     ts: dict[str, Any],  # the tensors of `training_state`
     meta: dict[str, Any],  # its plain values
 ) -> None:
-    "Restore what `training_state` returned. Raises `CheckpointError`, `ValueError`."
+    "Restore what `training_state` returned; nothing is changed unless all of it fits. Raises `CheckpointError`."
     _check_record(learn, ts, meta)
     opt = check_opt_state(learn.opt, ts, meta.get('opt'))
     hidden = _saved_hidden(learn.model, _part(ts, 'hidden/'))
-    load_state(learn.model, _part(ts, 'model/'))
+    weights = _part(ts, 'model/')
+    check_state(learn.model, weights)
+    own = _own_parts(learn)
     try:
         _load_parts(learn, ts, meta)
+        if hidden:  # files of earlier versions have none
+            set_hidden_state(learn.model, hidden, exact=True)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        _put_back(learn, own)
         raise CheckpointError(
             f'A part of the saved training cannot be read ({type(e).__name__}: {e}). Make the learner anew, and give '
             'resume= another name or delete the file.'
         ) from e
+    load_state(learn.model, weights)
     learn.opt.load_state_dict(opt)
-    if hidden:  # files of earlier versions have none
-        set_hidden_state(learn.model, hidden, exact=True)
     rec = learn.recorder
     for k in _curves:
         setattr(rec, k, [None if math.isnan(o) else o for o in ts[f'rec/{k}'].tolist()])
@@ -520,6 +577,60 @@ def load_training_state(
     rec.smooth.n, rec.smooth.mov = meta['smooth']
     learn.epoch = meta['epoch']
     learn.iteration = meta.get('iteration', learn.epoch * learn.n_batch)  # a loader may give fewer batches than it says
+
+# %% ../../nbs/core/14_training_state.ipynb #5649fa5f
+def _check_data_state(state: Any) -> None:
+    "Is this what `DataBunch.export_state` returns? Raises `CheckpointError`."
+    lists = [state.get(k) for k in ('x', 'y')] if isinstance(state, dict) else []
+    described = [state, *lists]
+    if not lists or not all(isinstance(o, dict) and isinstance(o.get('kind'), str) for o in described):
+        raise CheckpointError('This export does not say which classes its data are of: it is damaged.')
+    odd = [k for k in ('bs', 'tfms', 'c') if k not in state]
+    if type(state.get('bs')) is not int or state['bs'] < 1:
+        odd.append('bs')
+    if isinstance(state.get('c'), (bool, str, dict)):
+        odd.append('c')
+    odd += ['module' for o in described if not isinstance(o.get('module', ''), (str, type(None)))]
+    if odd:
+        raise CheckpointError(f'The description of the data in this export is damaged: see {list_names(odd)}.')
+
+
+def _data_from(state: Any, path: Path, device: Any) -> DataBunch:
+    "The data that an export describes. Raises `CheckpointError`."
+    _check_data_state(state)
+    place = None if device is None else torch.device(device)
+    try:
+        return DataBunch.from_state(state, path=path, device=place)
+    except (ArithmeticError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise CheckpointError(f'The data that this export describes cannot be made ({type(e).__name__}: {e}).') from e
+
+
+def read_export(
+    file: Path,  # where it comes from, for messages; models are saved in its folder
+    tensors: Any,  # what the file holds
+    meta: Any,  # and its plain values
+    model: nn.Module | None = None,  # gets the weights; None: the model that is described
+    device: str | torch.device | None = None,  # where to compute; None: the default device
+) -> tuple[DataBunch, nn.Module]:  # data without items, and the model
+    "What `learn.export` wrote; `model` is changed only if all fits. Raises `CheckpointError`, `ArchitectureError`."
+    kind = meta.get('kind') if isinstance(meta, dict) else None
+    if kind != 'export':
+        raise CheckpointError(
+            f'{file.name} in {file.parent.name} was not written by learn.export(): it is a {str(kind)[:40]}. '
+            'Use learn.load for checkpoints.'
+        )
+    described = meta.get('recipe')
+    if not isinstance(tensors, dict) or not isinstance(described, dict):
+        raise CheckpointError(f'{file.name} in {file.parent.name} is damaged: it describes no model.')
+    if model is None and 'error' in described:
+        raise ArchitectureError(
+            f'{described["error"]} Give load_learner an instance: load_learner(folder, model={meta.get("model")}(…)).'
+        )
+    weights = _part(tensors, 'model/')
+    data = _data_from(meta.get('data'), file.parent, device)
+    model = build_model(described, weights) if model is None else model
+    load_state(model, weights, stacklevel=4)
+    return data, model
 
 # %% ../../nbs/core/14_training_state.ipynb #76f69f2c
 _units = {torch.bfloat16: ('avx512_bf16', 'amx_bf16', 'avx_ne_convert'), torch.float16: ('avx512_fp16', 'amx_fp16')}

@@ -309,7 +309,12 @@ def load_encoder(
             raise CheckpointError(
                 f"'{self.checkpoint_path(name).name}' is no encoder: `save_encoder` writes it, `load` a whole model"
             )
-        vocab = Vocab(meta['itos'], meta['sep'])
+        words = meta.get('itos')
+        if not isinstance(words, list) or not all(isinstance(o, str) for o in [meta.get('sep'), *words]):
+            raise CheckpointError(
+                f"'{self.checkpoint_path(name).name}' is damaged: its vocabulary is no list of tokens"
+            )
+        vocab = Vocab(words, meta['sep'])
     self.data.vocab.check_same(vocab, 'The encoder')
     load_state(_encoder(self.model), state)
     return self
