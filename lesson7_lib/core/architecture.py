@@ -551,7 +551,7 @@ def build_model(
     architecture: dict[str, Any],  # what `model_architecture` returned
     state: dict[str, Tensor] | None = None,  # the weights of its file: only a model of such weights is built; None: any
 ) -> nn.Module:  # a new model with fresh weights, on the CPU, in training mode
-    "Build a model from its description. Raises `ArchitectureError`, `CheckpointError` where it is one of other weights."
+    "Build a model from its description. Raises `ArchitectureError`; `CheckpointError` where the weights are others."
     _check_description(architecture)
     if state is None:
         return _build(architecture)

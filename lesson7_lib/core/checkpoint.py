@@ -447,7 +447,7 @@ def load_state(
     odd = _not_finite(model, fits)
     if odd:
         warnings.warn(
-            f'the weights {list_names(odd)} have values that are NaN or infinite, so the answers of the model may be NaN, '
+            f'the weights {list_names(odd)} are NaN or infinite in places, so the answers of the model may be NaN, '
             'and a class that is made of NaN means nothing. Use an older checkpoint',
             stacklevel=stacklevel,
         )

@@ -680,7 +680,7 @@ def load_learner(
     model: nn.Module | None = None,  # an instance of your own class, where the model was one
     device: str | torch.device | None = None,  # where to compute (None: the default device)
 ) -> Learner:  # for predictions
-    "Open an exported learner, without its data and without running code. Raises `CheckpointError`, `ArchitectureError`."
+    "Open an exported learner, without data, without running code. Raises `CheckpointError`, `ArchitectureError`."
     f = user_path(folder)
     f = f.with_suffix('.safetensors') if f.name == 'learner.json' else f  # what people read, and what is read here
     f = f if f.is_file() or (f.suffix == '.safetensors' and not f.is_dir()) else f / 'learner.safetensors'
