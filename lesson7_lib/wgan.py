@@ -308,13 +308,18 @@ class GeneratorAverage(LearnerCallback):
 
     def state_dict(self) -> dict[str, Tensor]:
         "The average and the number of its steps, for a checkpoint."
-        return {'n': torch.tensor(self.n), **{f'net.{k}': v for k, v in self.net.state_dict().items()}}
+        net = self.net.state_dict() if self.net is not None else {}
+        return {'n': torch.tensor(self.n), **{f'net.{k}': v for k, v in net.items()}}
 
     def load_state_dict(self, sd: dict[str, Tensor]) -> None:
         "Restore what `state_dict` gave."
-        self.on_train_begin()
+        net = {k[4:]: v for k, v in sd.items() if k.startswith('net.')}
+        if net:
+            self.on_train_begin()
+            self.net.load_state_dict(net)
+        else:
+            self.net = None
         self.n = int(sd['n'])
-        self.net.load_state_dict({k[4:]: v for k, v in sd.items() if k.startswith('net.')})
 
 # %% ../nbs/06_wgan.ipynb #9a709508
 @register

@@ -448,8 +448,10 @@ def _can_take(m: nn.Module, k: str, v: Any, now: set[tuple[int, str]]) -> bool:
     if not k:
         return callable(getattr(m, 'set_hidden_state', None))
     if k in m._buffers:
-        return isinstance(v, Tensor) and (id(m), k) in now and v.shape == m._buffers[k].shape
-    free = (id(m), k) in now or k.isidentifier() and not hasattr(m, k) and k not in _of_every_module
+        old = m._buffers[k]  # a hidden state has as many rows as the batch had
+        return isinstance(v, Tensor) and (id(m), k) in now and (v.ndim, v.shape[-1:]) == (old.ndim, old.shape[-1:])
+    unused = k.isidentifier() and getattr(m, k, None) is None and k not in _of_every_module
+    free = (id(m), k) in now or unused
     return free and (v is None or _is_state(v, set()))
 
 
@@ -524,9 +526,10 @@ def _load_parts(learn: Any, ts: dict[str, Any], meta: dict[str, Any]) -> None:
 
 def _own_parts(learn: Any) -> dict[str, Any]:
     "Copies of what `_load_parts` and `set_hidden_state` change."
+    cbs = [o for o in learn.cbs if hasattr(o, 'state_dict') and hasattr(o, 'load_state_dict')]
     return dict(
         scaler=copy.deepcopy(learn.scaler.state_dict()) if learn.scaler else None,
-        cbs=[(cb, copy.deepcopy(cb.state_dict())) for cb in learn.cbs if hasattr(cb, 'load_state_dict')],
+        cbs=[(cb, copy.deepcopy(cb.state_dict())) for cb in cbs],
         loaders=_copied(_loader_state(learn)),
         rng=get_rng(),
         hidden=hidden_state(learn.model, unset=True),
