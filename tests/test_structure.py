@@ -165,6 +165,35 @@ def readable(output: dict) -> str:
     return '\n'.join(''.join(o) for o in (*data, output.get('text', ''), '\n'.join(output.get('traceback', []))))
 
 
+STATES, VIEW = 'application/vnd.jupyter.widget-state+json', 'application/vnd.jupyter.widget-view+json'
+
+
+def widget_faults(nb: dict) -> list[str]:
+    "Widgets that a notebook shows without their saved state (dead on the site), or saves without showing any."
+    states = nb['metadata'].get('widgets', {}).get(STATES, {}).get('state', {})
+    shown = {
+        c['id']: o['data'][VIEW]['model_id']
+        for c in nb['cells']
+        for o in c.get('outputs', [])
+        if VIEW in o.get('data', {})
+    }
+    bad = [f'cell {k}: the state of its widget is not saved' for k, model in shown.items() if model not in states]
+    return bad + ([f'{len(states)} saved widgets, and no cell shows one'] if states and not shown else [])
+
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.name)
+def test_widgets_are_saved(nb):
+    assert not (bad := widget_faults(json.loads(nb.path.read_text(encoding='utf-8')))), '\n'.join(bad)
+
+
+def test_lost_widgets_are_seen():
+    cell = dict(id='a', outputs=[dict(data={VIEW: dict(model_id='m')})])
+    saved = dict(widgets={STATES: dict(state=dict(m={}))})
+    assert widget_faults(dict(cells=[cell], metadata=saved)) == []
+    assert 'not saved' in widget_faults(dict(cells=[cell], metadata={}))[0]
+    assert 'no cell shows' in widget_faults(dict(cells=[], metadata=saved))[0]
+
+
 NOT_PROSE = re.compile(r'<[^>]*>|\]\([^)]*\)')  # tags, and where links lead
 
 
