@@ -34,8 +34,9 @@ PATIENCE = 120_000  # milliseconds; a machine may have other work
 LOAD_ALL = '''Promise.all([...document.images].map(o => {
     o.loading = "eager"; return o.complete || new Promise(done => o.onload = o.onerror = done) }))'''
 PHONE = dict(width=390, height=844)
-# one page of each kind: with a phone's browser, whose template and style are the same on all others
-ON_PHONE = ('index.html', 'unet.html', 'core/learner.html', 'apps/panels.html', 'results.html', 'genindex.html')
+DESK = dict(width=1280, height=900)
+# one page of each kind, read once more: in a wide window, and by a phone's browser; template and style are the same on all others
+KINDS = ('index.html', 'unet.html', 'core/learner.html', 'apps/panels.html', 'results.html', 'genindex.html')
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
 
@@ -146,13 +147,6 @@ class Site:
         if over > 1:
             self.fault(f'{over} px wider than the window of {page.viewport_size["width"]}')
 
-    def narrow(self, page):
-        "The page that is open, in a window as narrow as a phone, without loading it again."
-        wide = page.viewport_size
-        page.set_viewport_size(PHONE)
-        self.check_width(page)
-        page.set_viewport_size(wide)
-
     def check_links(self):
         "Every link of the site to itself leads to a file, and its mark to something on it."
         for where, url in self.links:
@@ -206,20 +200,19 @@ class Site:
 def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
     "Reads a built site in the browser: the list of faults, and a line on what was looked at."
     with Site(folder) as s:
-        desk, phone = s.open(1280, 900), s.open(**PHONE, is_mobile=True)
+        narrow, desk, phone = s.open(**PHONE), s.open(**DESK), s.open(**PHONE, is_mobile=True)
         for where in pages or s.pages:
+            s.visit(narrow, where)
+            s.ids[where] = set(narrow.eval_on_selector_all('[id]', 'e => e.map(o => o.id)'))
+            s.links += [(where, u) for u in narrow.eval_on_selector_all('a[href]', 'e => e.map(o => o.href)')]
+        for where in pages or [o for o in s.pages if o in KINDS]:
             s.visit(desk, where)
-            s.narrow(desk)
-            s.ids[where] = set(desk.eval_on_selector_all('[id]', 'e => e.map(o => o.id)'))
-            s.links += [(where, u) for u in desk.eval_on_selector_all('a[href]', 'e => e.map(o => o.href)')]
-        for where in pages or [o for o in s.pages if o in ON_PHONE]:
             s.visit(phone, where)
-            s.where += ' (phone)'
         if not pages:
             s.check_links()
             s.check_search(desk, *search)
             s.check_slider(desk)
-        return s.bad, f'{len(pages or s.pages)} pages in two widths, {len(set(s.links))} links'
+        return s.bad, f'{len(pages or s.pages)} pages, {len(set(s.links))} links'
 
 
 def planted(site, tmp, page='index.html'):
@@ -239,9 +232,8 @@ def planted(site, tmp, page='index.html'):
     text = text.replace('</body>', '<div style="width: 700px">7</div></body>', 1)
     (copy / page).write_text(text, encoding='utf-8')
     with Site(copy) as s:
-        p = s.open(1280, 900)
+        p = s.open(**PHONE)
         s.visit(p, page)
-        s.narrow(p)
         s.ids[page] = set(p.eval_on_selector_all('[id]', 'e => e.map(o => o.id)'))
         s.links = [(page, u) for u in p.eval_on_selector_all('article p a[href*="no-such"]', 'e => e.map(o => o.href)')]
         s.check_links()
