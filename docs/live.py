@@ -74,7 +74,7 @@ CELLS: dict[str, Cell] = dict(
         'A small picture, and the probabilities that the network gives to ten classes',
     ),
 )
-NO_SCRIPT = 'This is a still picture. In a browser with JavaScript the cell is alive.'
+NO_SCRIPT = 'This is a still picture. On a web server, and with JavaScript, the cell is alive.'
 NO_MODEL = 'This is a still picture: the site was built without what the live cell needs.'
 
 
@@ -157,17 +157,41 @@ def stage_models(
     return cards
 
 
-def export_models(
-    dest: Path,  # folder for a folder of each network
-) -> None:
-    "The networks in ONNX's format. Raises `Missing`."
-    command = HERE / 'weights.py'
-    if not command.is_file():
+EXPORTER = HERE / 'weights.py'
+EXPORTED_FROM = ('docs/weights.py', 'lesson7_lib/apps/onnx.py', 'weights', 'lesson7_lib/weights')  # files and folders
+
+
+def _digest(paths):
+    "A short name for the contents of files and folders."
+    res = hashlib.sha256()
+    for path in (ROOT / o for o in paths):
+        for file in sorted([path] if path.is_file() else path.rglob('*')):
+            if file.is_file():
+                res.update(file.relative_to(ROOT).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
+    return res.hexdigest()[:16]
+
+
+def exported_models(
+    cache: Path = CACHE,  # where they are kept
+) -> Path:  # a folder with a folder of each network
+    "The networks in ONNX's format: those of an earlier build, as long as nothing has changed. Raises `Missing`."
+    if given := os.environ.get('LESSON7_LIVE_MODELS'):  # a folder of exported networks, to try others
+        return Path(given)
+    if not EXPORTER.is_file():
         raise Missing('docs/weights.py, which exports the networks, is not there')
-    r = subprocess.run([sys.executable, str(command), '--onnx', str(dest)], text=True, capture_output=True)
-    if r.returncode:
-        why = (r.stderr.strip() or r.stdout.strip() or 'no reason given').splitlines()[-1]
-        raise Missing(f'the networks could not be exported: {why}')
+    kept = cache / f'models-{_digest(EXPORTED_FROM)}'
+    if kept.is_dir():
+        return kept
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as tmp:
+        made = Path(tmp) / 'models'
+        r = subprocess.run([sys.executable, str(EXPORTER), '--onnx', str(made)], text=True, capture_output=True)
+        if r.returncode:
+            why = (r.stderr.strip() or r.stdout.strip() or 'no reason given').splitlines()[-1]
+            raise Missing(f'the networks could not be exported: {why}')
+        if not kept.is_dir():  # another build may have been faster
+            made.rename(kept)
+    return kept
 
 
 def stage_samples(
@@ -197,11 +221,7 @@ def stage_live(
     "Everything that live cells need, on its place. What is missing is said, and no reason to stop."
     live = static / 'live'
     try:
-        with tempfile.TemporaryDirectory() as tmp:
-            given = os.environ.get('LESSON7_LIVE_MODELS')
-            if not given:
-                export_models(Path(tmp))
-            cards = stage_models(live / 'models', Path(given or tmp))
+        cards = stage_models(live / 'models', exported_models())
         stage_runtime(live)
         stage_samples(live / 'samples')
     except Missing as e:
@@ -220,7 +240,11 @@ def about_model(
 ) -> str:  # HTML, one line
     "Where a network comes from, and how well it does."
     c = card['card']
-    score = f'{c["metric"]} {c["score"]:.4g}' if isinstance(c.get('score'), float) else f'{c.get("metric")} {c.get("score")}'
+    score = (
+        f'{c["metric"]} {c["score"]:.4g}'
+        if isinstance(c.get('score'), float)
+        else f'{c.get("metric")} {c.get("score")}'
+    )
     parts = [
         f'Trained on {escape(str(c["data"]))} ({escape(str(c["licence"]))}) by <code>{escape(str(c["command"]))}</code>',
         f'{escape(score)}, seed {escape(str(c["seed"]))}, {escape(str(c["date"])[:10])}',
@@ -239,7 +263,9 @@ def cell_html(
     cell, live = CELLS[name], card is not None
     picture = f'<img src="{up}_static/live/stills/{name}.png" alt="{escape(cell.still)}" loading="lazy">'
     still = f'<figure class="live-still">{picture}<figcaption>{NO_SCRIPT if live else NO_MODEL}</figcaption></figure>'
-    head = f'<section class="live" id="live-{name}" aria-label="{escape(cell.title)}"' + (f' data-cell="{name}">' if live else '>')
+    head = f'<section class="live" id="live-{name}" aria-label="{escape(cell.title)}"' + (
+        f' data-cell="{name}">' if live else '>'
+    )
     lines = [
         head,
         f'<p class="live-title">Try it: {escape(cell.title[0].lower() + cell.title[1:])}</p>' if titled else '',
@@ -248,7 +274,7 @@ def cell_html(
     ]
     lines += [f'<link rel="stylesheet" href="{up}_static/live/live.css">']
     if live:
-        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card')}
+        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card') and v is not None}
         lines += [
             f'<p class="live-about">{about_model(card)}</p>',
             f'<script type="application/json">{json.dumps(known).replace("<", chr(92) + "u003c")}</script>',
@@ -283,7 +309,11 @@ def try_page(
     ]
     for name, cell in CELLS.items():
         lessons = ', '.join(f'[{titles[o]}](/{o}.ipynb)' for o in cell.pages if o in titles)
-        parts += [f'## {cell.title}', _raw(cell_html(name, cards.get(name), titled=False)), f'{{.l7-bar}}\nThe lesson: {lessons}']
+        parts += [
+            f'## {cell.title}',
+            _raw(cell_html(name, cards.get(name), titled=False)),
+            f'{{.l7-bar}}\nThe lesson: {lessons}',
+        ]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -304,7 +334,9 @@ def write_page(
     cells = '\n'.join(cell_html(o, cards.get(o)) for o in CELLS)
     body = f'<article style="max-width: 52em; margin: auto; padding: 0 1em">\n<h1>Live cells</h1>\n{cells}\n</article>'
     page = dest / 'index.html'
-    page.write_text(f'<!doctype html><html lang="en"><head>{head}{icon}{links}</head><body>{body}</body></html>', encoding='utf-8')
+    page.write_text(
+        f'<!doctype html><html lang="en"><head>{head}{icon}{links}</head><body>{body}</body></html>', encoding='utf-8'
+    )
     return page
 
 
@@ -313,7 +345,9 @@ def main(
 ) -> int:  # exit status: 0 done, 2 not
     "Fetches the runtime for later builds, or writes a page with all cells."
     p = argparse.ArgumentParser(description='Fetch what live cells need ahead of a build.')
-    p.add_argument('--page', metavar='FOLDER', help='write a page with all cells into this new folder instead, without Sphinx')
+    p.add_argument(
+        '--page', metavar='FOLDER', help='write a page with all cells into this new folder instead, without Sphinx'
+    )
     folder = p.parse_args(args).page
     try:
         print(f'{write_page(Path(folder))} written' if folder else f'{fetch_runtime()} is there')

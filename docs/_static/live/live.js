@@ -49,16 +49,18 @@ const row = (...children) => make('div', { class: 'live-row' }, ...children);
 const percent = p => p > 0.9995 ? '100 %' : p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`;
 
 function slider(label, { min, max, step = 1, value, show = String }, oninput) {
-  const shown = make('output', {}, show(value));
-  const input = make('input', { type: 'range', min: `${min}`, max: `${max}`, step: `${step}` });
-  input.value = value;
-  input.setAttribute('aria-valuetext', show(value));
+  const shown = make('span', { class: 'live-value', 'aria-hidden': 'true' });  // aria-valuetext says it
+  const input = make('input', { type: 'range', min: `${min}`, max: `${max}`, step: `${step}`, value: `${value}`, 'aria-label': label });
+  const tell = () => {
+    shown.textContent = show(+input.value);
+    input.setAttribute('aria-valuetext', shown.textContent);
+  };
   input.addEventListener('input', () => {
-    shown.value = show(+input.value);
-    input.setAttribute('aria-valuetext', shown.value);
+    tell();
     oninput?.(+input.value);
   });
-  return Object.assign(make('label', { class: 'live-slider' }, make('span', {}, label), input, shown), { input });
+  tell();
+  return Object.assign(make('label', { class: 'live-slider' }, make('span', { 'aria-hidden': 'true' }, label), input, shown), { input });
 }
 
 // Names and shares, the largest marked.
@@ -370,7 +372,7 @@ function streetCell(section, box, model, status, card) {
 
   // The network's size has the same number of pixels as in training, and the picture's shape.
   function netSize(w, h) {
-    const [height, width] = card.size ?? [120, 160], m = card.multiple ?? 1;
+    const [height, width] = card.size ?? card.trained_size ?? [120, 160], m = card.multiple ?? 1;
     if (card.inputs[0].shape[2]) return [width, height];
     const zoom = Math.sqrt(height * width / (h * w)), fit = n => Math.max(m, Math.round(n * zoom / m) * m);
     return [fit(w), fit(h)];
@@ -573,6 +575,15 @@ function photoCell(section, box, model, status) {
     row(go, stop, save), status, stage, split);
 }
 
+// ---- texts
+
+// Scores in which no token is left that must never be chosen.
+function allowed(scores, card) {
+  const res = Array.from(scores);
+  for (const i of card.never ?? []) res[i] = -Infinity;
+  return res;
+}
+
 // ---- 05: count on
 
 const ones = ('one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen').split(' ');
@@ -591,7 +602,7 @@ const bestOf = shares => shares.reduce((best, p, i) => p > shares[best] ? i : be
 function countCell(section, box, model, status, card) {
   const input = make('input', { type: 'number', min: '3', max: '9988', value: '4998', inputMode: 'numeric' });
   const text = make('p', { class: 'live-text', 'aria-live': 'polite', 'aria-label': 'the numbers' });
-  const shares = bars('Probability of the next word'), begin = card.vocab.indexOf('xxbos');
+  const shares = bars('Probability of the next word');
   const step = button('Next word', () => go(1)), many = button('Count on', () => go(Infinity), { class: 'go' });
   const stop = button('Stop', () => { left = 0; }, { disabled: true });
   let said, next, start, left = 0;  // said: words of the model; next: probabilities of the word to come
@@ -603,8 +614,8 @@ function countCell(section, box, model, status, card) {
   });
   async function read(tokens, fresh) {
     const scores = await ask({ what: 'read', model, tokens, fresh }, status);
-    next = softmax(scores);
-    section.last = { tokens: fresh ? tokens : [...section.last.tokens, ...tokens], scores };
+    next = softmax(allowed(scores, card));
+    section.last = { tokens: fresh ? tokens : [...section.last.tokens, ...tokens], given: fresh ? tokens.length : section.last.given, scores };
     const order = next.map((_, i) => i).sort((a, b) => next[b] - next[a]).slice(0, 6);
     shares.show(order.map(i => card.vocab[i]), order.map(i => next[i]));
     status.say('');
@@ -628,12 +639,12 @@ function countCell(section, box, model, status, card) {
     start = n;
     said = [];
     const given = [n - 2, n - 1, n].map(numberWords).join(' , ').split(' ').concat(',');
-    await read([...begin < 0 ? [] : [begin], ...known(given)], true);
+    await read(known([...card.begin ?? [], ...given]), true);
     show();
   }
   async function go(n) {
     if (left) return;
-    left = n;
+    left = Math.min(n, 100);  // ten numbers have fewer words
     [step.disabled, many.disabled, stop.disabled] = [true, true, n === 1];
     try {
       if (!said) await begins();
@@ -645,7 +656,7 @@ function countCell(section, box, model, status, card) {
         await read([word], false);
         if (n > 1) await wait(90);
       }
-      if (score.whole) status.say(`${score.right} of ${score.whole} numbers right.`);
+      status.say(score.whole ? `${score.right} of ${score.whole} numbers right.` : n > 1 ? 'No number is finished.' : '');
     } catch (e) {
       status.say(`${e.message}.`, true);
     }
@@ -676,25 +687,26 @@ function writeCell(section, box, model, status, card) {
   let stopped = false;
   const draw = scores => {
     const t = +heat.input.value;
-    if (!t) return bestOf(Array.from(scores));
+    if (!t) return bestOf(scores);
     let u = Math.random();
     const shares = softmax(scores, t);
     const i = shares.findIndex(p => (u -= p) < 0);
     return i < 0 ? bestOf(shares) : i;
   };
   async function write() {
-    const unknown = [...new Set(prompt.value)].filter(c => !card.vocab.includes(c));
-    if (!prompt.value) return status.say('Write a few words first: the network continues them.', true);
+    const begins = [...card.lower ? prompt.value.toLowerCase() : prompt.value];
+    const unknown = [...new Set(begins)].filter(c => !card.vocab.includes(c));
+    if (!begins.length) return status.say('Write a few words first: the network continues them.', true);
     if (unknown.length) return status.say(`The network has never read ${unknown.map(c => `“${c}”`).join(', ')}: leave it out.`, true);
     stopped = false;
     [go.disabled, stop.disabled] = [true, false];
-    const begin = card.vocab.indexOf('xxbos'), written = make('span', { class: 'written' });
-    text.replaceChildren(make('span', { class: 'given' }, prompt.value), written);
-    let tokens = [...begin < 0 ? [] : [begin], ...[...prompt.value].map(c => card.vocab.indexOf(c))], fresh = true;
+    const written = make('span', { class: 'written' });
+    text.replaceChildren(make('span', { class: 'given' }, begins.join('')), written);
+    let tokens = [...card.begin ?? [], ...begins].map(c => card.vocab.indexOf(c)), fresh = true;
     section.last = { tokens: [...tokens], scores: [] };
     try {
       for (let n = 0; n < 300 && !stopped; n++) {
-        const scores = await ask({ what: 'read', model, tokens, fresh }, status), token = draw(scores);
+        const scores = await ask({ what: 'read', model, tokens, fresh }, status), token = draw(allowed(scores, card));
         section.last.scores.push(scores);
         section.last.tokens.push(token);
         written.append(card.vocab[token].length === 1 ? card.vocab[token] : '');
@@ -714,7 +726,7 @@ function writeCell(section, box, model, status, card) {
 // ---- 08: classify a picture
 
 function classifyCell(section, box, model, status, card) {
-  const [height, width] = card.size ?? [32, 32];
+  const [height, width] = card.size ?? card.trained_size ?? [32, 32];
   const view = canvas(width, height, { class: 'live-view live-pixels', role: 'img', 'aria-label': `the picture as the network sees it, ${width} by ${height} pixels` });
   const shares = bars('Probability of each class');
   async function use({ image }) {

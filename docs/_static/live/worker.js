@@ -164,27 +164,28 @@ async function read(net, { tokens, fresh }) {
 }
 
 const lastScores = (out, i) => out.data.slice(i * out.dims.at(-1), (i + 1) * out.dims.at(-1));
+const shapeOf = (card, n) => card.seq_first === false ? [1, n] : [n, 1];
 
-// A network with a hidden state reads the new tokens only.
+// A network with a hidden state reads the new tokens only: all at once, or one by one where it takes no more.
 async function readOn(net, tokens) {
-  const { ort, session, card } = net, [first, ...rest] = card.inputs;
-  net.states ??= Object.fromEntries(rest.map(({ name, shape }) => {
+  const { ort, session, card } = net, [first, ...rest] = card.inputs, states = rest.filter(o => o.name.startsWith('state'));
+  net.states ??= Object.fromEntries(states.map(({ name, shape }) => {
     const dims = shape.map(n => n ?? 1);
     return [name, new ort.Tensor('float32', new Float32Array(dims.reduce((a, b) => a * b, 1)), dims)];
   }));
   let out;
-  for (const token of tokens) {
-    out = await session.run({ [first.name]: ids(ort, [token], [1, 1]), ...net.states });
-    net.states = Object.fromEntries(rest.map(({ name }) => [name, out[`new_${name}`]]));
+  for (const part of first.shape.includes(null) && !card.length ? [tokens] : tokens.map(o => [o])) {
+    out = await session.run({ [first.name]: ids(ort, part, shapeOf(card, part.length)), ...net.states });
+    net.states = Object.fromEntries(states.map(({ name }) => [name, out[`new_${name}`]]));
   }
-  return lastScores(out[card.outputs[0].name], 0);
+  const scores = out[card.outputs[0].name];
+  return lastScores(scores, scores.data.length / scores.dims.at(-1) - 1);
 }
 
-// A network without one reads the last words again. What comes behind them does not matter: it only looks back.
+// A network without one reads the last tokens again. Where it wants more than there are, zeros follow: it only looks back.
 async function readWindow(net) {
   const { ort, session, card } = net, seen = net.history.slice(-(card.length ?? card.context ?? 32));
   const window = card.length ? [...seen, ...Array(card.length - seen.length).fill(0)] : seen;
-  const shape = card.inputs[0].shape[0] === 1 ? [1, window.length] : [window.length, 1];
-  const out = await session.run({ [card.inputs[0].name]: ids(ort, window, shape) });
+  const out = await session.run({ [card.inputs[0].name]: ids(ort, window, shapeOf(card, window.length)) });
   return lastScores(out[card.outputs[0].name], seen.length - 1);
 }
