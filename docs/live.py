@@ -221,8 +221,8 @@ def stage_live(
     "Everything that live cells need, on its place. What is missing is said, and no reason to stop."
     live = static / 'live'
     try:
-        cards = stage_models(live / 'models', exported_models())
         stage_runtime(live)
+        cards = stage_models(live / 'models', exported_models())
         stage_samples(live / 'samples')
     except Missing as e:
         tell(f'live cells are still pictures: {e}')

@@ -29,7 +29,12 @@ function ask(question, { progress, part } = {}) {
   const id = ++asked;
   const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject, progress, part }));
   worker.postMessage({ id, ...question });
-  return Object.assign(answer, { cancel: () => worker?.postMessage({ cancel: id }) });
+  const cancel = () => {
+    worker?.postMessage({ cancel: id });
+    waiting.get(id)?.resolve(null);
+    waiting.delete(id);
+  };
+  return Object.assign(answer, { cancel });
 }
 
 // ---- small parts that cells are made of
@@ -152,8 +157,9 @@ async function sample(name) {
 
 // Buttons to choose a picture or take a sample; a picture may be dropped on or pasted into `box`, too.
 function pictureSource(box, samples, use, status) {
-  let next = 0;
+  let next = 0, used = false;
   const take = async promise => {
+    used = true;
     try {
       await use(await promise);
     } catch (e) {
@@ -179,7 +185,11 @@ function pictureSource(box, samples, use, status) {
     else if (!e.target.closest('input, textarea')) status.say('There is no picture on the clipboard.', true);
   });
   const another = () => take(sample(samples[next++ % samples.length]));
-  another();
+  new IntersectionObserver(([o], watch) => {  // the first sample, once the cell is near
+    if (!o.isIntersecting) return;
+    watch.disconnect();
+    if (!used) another();
+  }, { rootMargin: '400px' }).observe(box);
   return row(button('Choose a picture…', () => file.click()), file,
     samples.length > 1 ? button('Another of ours', another) : button('Ours again', another),
     make('span', { class: 'live-hint' }, 'or drop one here, or paste it. Nothing is uploaded.'));
@@ -536,7 +546,7 @@ function photoCell(section, box, model, status) {
       if (after.width !== o.fullWidth) [after.width, after.height] = [o.fullWidth, o.fullHeight];
       p.putImageData(new ImageData(o.rgba, o.width, o.height), o.x, o.y);
     };
-    running = ask({ what: 'restore', model, rgba: data, width, height, tile: 256, overlap: 32 }, { progress: o => mine === turn && status.progress(o), part });
+    running = ask({ what: 'restore', model, rgba: data, width, height, tile: 320, overlap: 32 }, { progress: o => mine === turn && status.progress(o), part });
     try {
       const size = await running;
       if (mine === turn && size) {
@@ -601,7 +611,7 @@ const bestOf = shares => shares.reduce((best, p, i) => p > shares[best] ? i : be
 
 function countCell(section, box, model, status, card) {
   const input = make('input', { type: 'number', min: '3', max: '9988', value: '4998', inputMode: 'numeric' });
-  const text = make('p', { class: 'live-text', 'aria-live': 'polite', 'aria-label': 'the numbers' });
+  const text = make('div', { class: 'live-text', role: 'log', 'aria-live': 'off', 'aria-label': 'the numbers' });
   const shares = bars('Probability of the next word');
   const step = button('Next word', () => go(1)), many = button('Count on', () => go(Infinity), { class: 'go' });
   const stop = button('Stop', () => { left = 0; }, { disabled: true });
@@ -681,7 +691,7 @@ function countCell(section, box, model, status, card) {
 function writeCell(section, box, model, status, card) {
   const prompt = make('textarea', { rows: 2, spellcheck: false, 'aria-label': 'How the text begins' });
   prompt.value = 'The love of truth is ';
-  const text = make('p', { class: 'live-text live-book', 'aria-label': 'the text' });
+  const text = make('div', { class: 'live-text live-book', role: 'log', 'aria-live': 'off', 'aria-label': 'the text' });
   const heat = slider('Temperature', { min: 0, max: 1.5, step: 0.05, value: 0.7, show: v => v.toFixed(2) });
   const go = button('Write', write, { class: 'go' }), stop = button('Stop', () => { stopped = true; }, { disabled: true });
   let stopped = false;
@@ -729,6 +739,7 @@ function classifyCell(section, box, model, status, card) {
   const [height, width] = card.size ?? card.trained_size ?? [32, 32];
   const view = canvas(width, height, { class: 'live-view live-pixels', role: 'img', 'aria-label': `the picture as the network sees it, ${width} by ${height} pixels` });
   const shares = bars('Probability of each class');
+  let awake = false;  // has the network been used, so that the next picture may go through it at once?
   async function use({ image }) {
     const side = Math.min(image.width, image.height), square = canvas(side, side);
     pen(square).drawImage(image, (side - image.width) / 2, (side - image.height) / 2);
@@ -736,12 +747,11 @@ function classifyCell(section, box, model, status, card) {
     shares.show(card.classes, card.classes.map(() => undefined));
     delete section.last;
     status.say('');
-    if (section.used) await look();
-    section.used = true;
+    if (awake) await look();
   }
   async function look() {
     const pixels = floats(view);
-    go.disabled = true;
+    awake = go.disabled = true;
     try {
       const [{ data }] = await ask({ what: 'run', model, pixels, shape: [3, height, width] }, status), found = softmax(data), best = bestOf(found);
       section.last = { pixels, scores: data, shares: found };
