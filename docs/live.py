@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -239,18 +240,22 @@ def about_model(
     card: dict[str, Any],  # of `stage_live`
 ) -> str:  # HTML, one line
     "Where a network comes from, and how well it does."
-    c = card['card']
-    score = (
-        f'{c["metric"]} {c["score"]:.4g}'
-        if isinstance(c.get('score'), float)
-        else f'{c.get("metric")} {c.get("score")}'
-    )
-    parts = [
-        f'Trained on {escape(str(c["data"]))} ({escape(str(c["licence"]))}) by <code>{escape(str(c["command"]))}</code>',
-        f'{escape(score)}, seed {escape(str(c["seed"]))}, {escape(str(c["date"])[:10])}',
-        f'{card["bytes"] / 1e6:.2g} MB, and once 14 MB of ONNX Runtime Web, loaded when you use the cell',
+    c = {k: v for k, v in (card['card'] or {}).items() if v is not None}
+    data = re.sub(r',? *https?://\S+', '', c.get('data', ''))  # the way to the data is on the lesson's page
+    facts = [
+        f'{c["metric"]} {c["score"]}' if 'score' in c else '',
+        f'seed {c["seed"]}' if 'seed' in c else '',
+        c.get('date', ''),
     ]
-    return ' · '.join(parts)
+    size = card['bytes']
+    parts = [
+        f'Trained on {data} ({c.get("licence")})' if data else '',
+        f'experiment {c["experiment"]}' if 'experiment' in c else '',
+        ', '.join(o for o in facts if o),
+        f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size / 1e3:.0f} kB',
+        'runs in ONNX Runtime Web, 14 MB that are loaded once, when you use a cell',
+    ]
+    return escape(' · '.join(o for o in parts if o))
 
 
 def cell_html(

@@ -36,7 +36,15 @@ LOAD_ALL = '''Promise.all([...document.images].map(o => {
 PHONE = dict(width=390, height=844)
 DESK = dict(width=1280, height=900)
 # one page of each kind, read once more: in a wide window, and by a phone's browser; template and style are the same on all others
-KINDS = ('index.html', 'unet.html', 'core/learner.html', 'apps/panels.html', 'results.html', 'genindex.html')
+KINDS = (
+    'index.html',
+    'try.html',
+    'unet.html',
+    'core/learner.html',
+    'apps/panels.html',
+    'results.html',
+    'genindex.html',
+)
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
 
@@ -196,6 +204,20 @@ class Site:
         if not moved:
             self.fault('no slider that moves on any page')
 
+    def check_live(self, page, where='try.html', most=400_000):
+        "A page with live cells is light until one is used; then the network answers (tests/test_live.py tries all of them)."
+        self.where, loaded = where, []
+        page.on('response', lambda r: loaded.append(r) if r.request.resource_type != 'image' else None)
+        page.goto(self.base + where, wait_until='networkidle')
+        if not page.locator('.live[data-cell]').count():
+            return print(f'{where}: the live cells are still pictures here')
+        early = {r.url: len(r.body()) for r in loaded if '/samples/' not in r.url}
+        if sum(early.values()) > most or any(o.endswith('.wasm') for o in early):
+            self.fault(f'{sum(early.values()):,} bytes before a click: {early}')
+        print(f'{where}: {sum(early.values()):,} bytes before a click')
+        page.locator('#live-count').get_by_role('button', name='Next word').click()
+        page.wait_for_function('document.getElementById("live-count").last')
+
 
 def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
     "Reads a built site in the browser: the list of faults, and a line on what was looked at."
@@ -212,6 +234,7 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
             s.check_links()
             s.check_search(desk, *search)
             s.check_slider(desk)
+            s.check_live(desk)
         return s.bad, f'{len(pages or s.pages)} pages, {len(set(s.links))} links'
 
 

@@ -232,6 +232,20 @@ function paintGrey(c, values, low = 0, high = 1) {
   p.putImageData(im, 0, 0);
 }
 
+// The maps of a network's blocks as small grey pictures, each from its darkest to its brightest number.
+function showMaps(box, outputs, most = 32) {
+  box.replaceChildren(...outputs.filter(o => o.dims.length === 4).map(({ dims: [, n, h, w], data }, i) => {
+    const label = `Block ${i + 1}: ${n > most ? `${most} of ` : ''}${n} maps, ${h}×${w}`;
+    const all = make('div', { class: 'live-map-row', role: 'img', 'aria-label': label });
+    for (let k = 0; k < Math.min(n, most); k++) {
+      const one = data.slice(k * h * w, (k + 1) * h * w), c = canvas(w, h);
+      paintGrey(c, one, one.reduce((a, b) => Math.min(a, b)), one.reduce((a, b) => Math.max(a, b)));
+      all.append(c);
+    }
+    return make('figure', {}, make('figcaption', {}, label), all);
+  }));
+}
+
 function digitCell(section, box, model, status) {
   const side = 280, nothing = Array(10).fill(undefined), names = [...'0123456789'];
   const field = canvas(side, side, {
@@ -285,25 +299,13 @@ function digitCell(section, box, model, status) {
         section.last = { pixels, scores: scores.data, shares: found };
         if (!strokes.length) break;
         shares.show(names, found);
-        showMaps(more);
+        showMaps(maps, more);
         status.say(found[best] > 0.5 ? `It reads ${best}, with ${percent(found[best])}.` : `It is not sure: ${best}, with ${percent(found[best])}.`);
       } catch (e) {
         status.fail(e);
       }
     } while (again);
     running = false;
-  }
-
-  function showMaps(outputs) {
-    maps.replaceChildren(...outputs.filter(o => o.dims.length === 4).map(({ dims: [, n, h, w], data }, i) => {
-      const all = make('div', { class: 'live-map-row', role: 'img', 'aria-label': `${n} maps of block ${i + 1}, ${h} by ${w} pixels` });
-      for (let k = 0; k < n; k++) {
-        const one = data.slice(k * h * w, (k + 1) * h * w), c = canvas(w, h);
-        paintGrey(c, one, Math.min(...one), Math.max(...one));
-        all.append(c);
-      }
-      return make('figure', {}, all, make('figcaption', {}, `Block ${i + 1}: ${n} maps, ${h}×${w}`));
-    }));
   }
 
   const soon = () => { clearTimeout(timer); timer = setTimeout(look, 120); };
@@ -496,7 +498,7 @@ function photoCell(section, box, model, status) {
     ([value, text]) => make('option', { value, selected: value === '1024' }, text)));
   let source, photo, name = 'photo', running, timer, turn = 0, working;
 
-  const damage = { size: 50, noise: 8, quality: 40 };
+  const damage = { size: 100, noise: 12, quality: 30 };
   const later = what => v => { damage[what] = v; clearTimeout(timer); timer = setTimeout(apply, 60); };
   const sliders = [
     slider('Size', { min: 20, max: 100, step: 5, value: damage.size, show: v => v < 100 ? `${v} %` : 'all' }, later('size')),
@@ -738,13 +740,14 @@ function writeCell(section, box, model, status, card) {
 function classifyCell(section, box, model, status, card) {
   const [height, width] = card.size ?? card.trained_size ?? [32, 32];
   const view = canvas(width, height, { class: 'live-view live-pixels', role: 'img', 'aria-label': `the picture as the network sees it, ${width} by ${height} pixels` });
-  const shares = bars('Probability of each class');
+  const shares = bars('Probability of each class'), maps = make('div', { class: 'live-maps' });
   let awake = false;  // has the network been used, so that the next picture may go through it at once?
   async function use({ image }) {
     const side = Math.min(image.width, image.height), square = canvas(side, side);
     pen(square).drawImage(image, (side - image.width) / 2, (side - image.height) / 2);
     pen(view).drawImage(resized(square, width, height), 0, 0);
     shares.show(card.classes, card.classes.map(() => undefined));
+    maps.replaceChildren();
     delete section.last;
     status.say('');
     if (awake) await look();
@@ -753,7 +756,9 @@ function classifyCell(section, box, model, status, card) {
     const pixels = floats(view);
     awake = go.disabled = true;
     try {
-      const [{ data }] = await ask({ what: 'run', model, pixels, shape: [3, height, width] }, status), found = softmax(data), best = bestOf(found);
+      const [{ data }, ...more] = await ask({ what: 'run', model, pixels, shape: [3, height, width] }, status);
+      const found = softmax(data), best = bestOf(found);
+      showMaps(maps, more);
       section.last = { pixels, scores: data, shares: found };
       shares.show(card.classes, found);
       status.say(`${found[best] > 0.5 ? 'It sees' : 'It is not sure; first comes'} ${card.classes[best]}, with ${percent(found[best])}. It knows these ten classes only.`);
@@ -764,7 +769,7 @@ function classifyCell(section, box, model, status, card) {
   }
   const go = button('What is it?', look, { class: 'go' });
   box.append(pictureSource(section, ['object_0.png', 'object_1.png', 'object_2.png'], use, status),
-    make('div', { class: 'live-two' }, make('div', {}, view, row(go)), shares), status);
+    make('div', { class: 'live-two' }, make('div', {}, view, row(go)), shares), status, maps);
 }
 
 // ---- every frame of the page gets its cell
