@@ -371,13 +371,7 @@ def test_live_cells(tmp_path):
     live.write_page(folder)
     with Site(tmp_path) as site:
         page = site.open(**DESK)
-        loaded = []
-        page.on('response', lambda r: loaded.append(r))
-        site.where = 'some/folder/index.html'
-        page.goto(site.base + site.where, wait_until='networkidle')
-        early = {
-            r.url: len(r.body()) for r in loaded if r.request.resource_type != 'image' and '/samples/' not in r.url
-        }
+        early = site.first_view(page, 'some/folder/index.html')
         assert sum(early.values()) < BEFORE_A_CLICK, early
         assert not [o for o in early if o.endswith(('.wasm', '.mjs', '.onnx', 'worker.js'))], early
         cells = {o: Cell(page, folder, o) for o in live.CELLS}

@@ -204,17 +204,22 @@ class Site:
         if not moved:
             self.fault('no slider that moves on any page')
 
-    def check_live(self, page, where='try.html', most=400_000):
-        "A page with live cells is light until one is used; then the network answers (tests/test_live.py tries all of them)."
-        self.where, loaded = where, []
-        page.on('response', lambda r: loaded.append(r) if r.request.resource_type != 'image' else None)
+    def first_view(self, page, where):
+        "Opens a page; what it loads before it is used, pictures aside: path -> bytes."
+        loaded, self.where = [], where
+        page.on('request', lambda r: loaded.append(r.url) if r.resource_type != 'image' else None)
         page.goto(self.base + where, wait_until='networkidle')
-        if not page.locator('.live[data-cell]').count():
+        files = {unquote(urlsplit(o).path[1:]) for o in loaded if o.startswith(self.base) and '/samples/' not in o}
+        return {o: (self.folder / o).stat().st_size for o in sorted(files)}
+
+    def check_live(self, page, where='try.html', most=400_000):
+        "A page with live cells is light until one is used; then its network answers. tests/test_live.py tries all cells."
+        early = self.first_view(page, where)
+        if not page.locator('#live-count[data-cell]').count():
             return print(f'{where}: the live cells are still pictures here')
-        early = {r.url: len(r.body()) for r in loaded if '/samples/' not in r.url}
-        if sum(early.values()) > most or any(o.endswith('.wasm') for o in early):
-            self.fault(f'{sum(early.values()):,} bytes before a click: {early}')
         print(f'{where}: {sum(early.values()):,} bytes before a click')
+        if sum(early.values()) > most or any(o.endswith(('.wasm', '.onnx')) for o in early):
+            self.fault(f'{sum(early.values()):,} bytes before a click: {early}')
         page.locator('#live-count').get_by_role('button', name='Next word').click()
         page.wait_for_function('document.getElementById("live-count").last')
 
