@@ -70,7 +70,8 @@ CELLS: dict[str, Cell] = dict(
     ),
     cifar10=Cell(
         'What is in the picture?',
-        'The picture is made as small as those of CIFAR-10, 32 by 32 pixels, and sorted into one of ten classes.',
+        'The picture is made as small as those of CIFAR-10, 32 by 32 pixels, and sorted into one of ten classes. '
+        'The network learnt from photographs; our samples are drawings.',
         ('cifar10_from_scratch',),
         'A small picture, and the probabilities that the network gives to ten classes',
     ),

@@ -56,7 +56,12 @@ def main() -> None:
             page = site.open(width=WIDTH, height=900)
             page.goto(site.base, wait_until='networkidle')
             for name in CELLS:
+                if not page.locator(f'#live-{name}[data-cell]').count():
+                    print(f'{name}: has no network, so its picture stays as it was')
+                    continue
                 cell = Cell(page, folder, name)
+                cell.box.scroll_into_view_if_needed()
+                page.wait_for_load_state('networkidle')
                 use(cell)
                 file = stills / f'{name}.png'
                 cell.box.locator('.live-body').screenshot(path=file)

@@ -234,7 +234,7 @@ function paintGrey(c, values, low = 0, high = 1) {
 
 // The maps of a network's blocks as small grey pictures, each from its darkest to its brightest number.
 function showMaps(box, outputs, most = 32) {
-  box.replaceChildren(...outputs.filter(o => o.dims.length === 4).map(({ dims: [, n, h, w], data }, i) => {
+  box.replaceChildren(...outputs.filter(o => o.dims.length === 4 && o.dims[3] > 3).map(({ dims: [, n, h, w], data }, i) => {
     const label = `Block ${i + 1}: ${n > most ? `${most} of ` : ''}${n} maps, ${h}×${w}`;
     const all = make('div', { class: 'live-map-row', role: 'img', 'aria-label': label });
     for (let k = 0; k < Math.min(n, most); k++) {
@@ -612,7 +612,7 @@ const wait = ms => new Promise(done => setTimeout(done, ms));
 const bestOf = shares => shares.reduce((best, p, i) => p > shares[best] ? i : best, 0);
 
 function countCell(section, box, model, status, card) {
-  const input = make('input', { type: 'number', min: '3', max: '9988', value: '4998', inputMode: 'numeric' });
+  const input = make('input', { type: 'number', min: '3', max: '9988', value: '2017', inputMode: 'numeric' });
   const text = make('div', { class: 'live-text', role: 'log', 'aria-live': 'off', 'aria-label': 'the numbers' });
   const shares = bars('Probability of the next word');
   const step = button('Next word', () => go(1)), many = button('Count on', () => go(Infinity), { class: 'go' });
