@@ -244,7 +244,7 @@ def about_model(
     c = {k: v for k, v in (card['card'] or {}).items() if v is not None}
     data = re.sub(r',? *https?://\S+', '', c.get('data', ''))  # the way to the data is on the lesson's page
     facts = [
-        f'{c["metric"]} {c["score"]}' if 'score' in c else '',
+        f'{c["metric"]} {c["score"]:.4g}' if 'score' in c else '',
         f'seed {c["seed"]}' if 'seed' in c else '',
         c.get('date', ''),
     ]

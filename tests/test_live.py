@@ -287,10 +287,11 @@ def check_count(cell):
     near(scores, next_scores(cell, tokens))
     for i in range(cell.last('given'), len(tokens), 5):  # the words are the likeliest ones
         assert tokens[i] == likeliest(cell, next_scores(cell, tokens[:i]))
+    said = cell.box.locator('.live-text').inner_text()
     number.fill('2.5')
     number.press('Enter')
     assert 'is not a whole number from 3' in cell.says('is not a whole number')
-    return cell.box.locator('.live-text').inner_text()
+    return said
 
 
 def next_scores(cell, tokens):
@@ -376,6 +377,7 @@ def test_live_cells(tmp_path):
         assert not [o for o in early if o.endswith(('.wasm', '.mjs', '.onnx', 'worker.js'))], early
         cells = {o: Cell(page, folder, o) for o in live.CELLS}
         said = [f'{sum(early.values()):,} bytes before a click']
+        assert all((folder / '_static' / 'live' / 'stills' / f'{o}.png').is_file() for o in cells)
         check_digits(cells['digits'])
         check_keyboard_digit(cells['digits'])
         check_streets(cells['streets'])
