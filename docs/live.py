@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,6 +174,19 @@ def _digest(paths):
     return res.hexdigest()[:16]
 
 
+@contextmanager
+def _alone(lock):
+    "Waits until no other build of this checkout is at the same place."
+    with lock.open('w') as f:
+        try:
+            import fcntl
+
+            fcntl.flock(f, fcntl.LOCK_EX)
+        except ImportError:  # Windows has none: two builds at once would do the work twice
+            pass
+        yield
+
+
 def exported_models(
     cache: Path = CACHE,  # where they are kept
 ) -> Path:  # a folder with a folder of each network
@@ -185,14 +199,15 @@ def exported_models(
     if kept.is_dir():
         return kept
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as tmp:
+    with _alone(cache / 'lock'), tempfile.TemporaryDirectory(dir=cache) as tmp:
+        if kept.is_dir():  # another build has made them while this one waited
+            return kept
         made = Path(tmp) / 'models'
         r = subprocess.run([sys.executable, str(EXPORTER), '--onnx', str(made)], text=True, capture_output=True)
         if r.returncode:
             why = (r.stderr.strip() or r.stdout.strip() or 'no reason given').splitlines()[-1]
             raise Missing(f'the networks could not be exported: {why}')
-        if not kept.is_dir():  # another build may have been faster
-            made.rename(kept)
+        made.rename(kept)
     return kept
 
 

@@ -6,6 +6,7 @@ them it is skipped, and says why.
 """
 
 import base64
+import functools
 import io
 import json
 import math
@@ -362,6 +363,25 @@ def check_labels(page):
     assert len(reached - {-1}) == len(names), f'{len(reached - {-1})} of {len(names)} can be reached'
 
 
+def test_without_runtime(tmp_path, monkeypatch):
+    "Without npm a page shows still pictures, one line says why; a package with another checksum is not taken."
+    import live
+
+    monkeypatch.setenv('PATH', '')
+    package = tmp_path / 'onnxruntime-web-1.30.0.tgz'
+    package.write_bytes(b'something else')
+    with pytest.raises(live.Missing, match='npm is not installed'):
+        live.fetch_runtime(tmp_path)
+    monkeypatch.setattr(live, 'CACHE', tmp_path)
+    monkeypatch.setattr(live, 'fetch_runtime', functools.partial(live.fetch_runtime, tmp_path))
+    said = []
+    assert live.stage_live(tmp_path, said.append) == {}
+    assert len(said) == 1 and said[0].startswith('live cells are still pictures: npm is not installed')
+    html = live.cell_html('digits', None)
+    assert 'stills/digits.png' in html and '<script' not in html and 'data-cell' not in html
+    assert all((ROOT / 'docs' / '_static' / 'live' / 'stills' / f'{o}.png').is_file() for o in live.CELLS)
+
+
 def test_live_cells(tmp_path):
     "Each cell does what it says, and its numbers are those of Python."
     if why := cannot_live():
@@ -377,7 +397,6 @@ def test_live_cells(tmp_path):
         assert not [o for o in early if o.endswith(('.wasm', '.mjs', '.onnx', 'worker.js'))], early
         cells = {o: Cell(page, folder, o) for o in live.CELLS}
         said = [f'{sum(early.values()):,} bytes before a click']
-        assert all((folder / '_static' / 'live' / 'stills' / f'{o}.png').is_file() for o in cells)
         check_digits(cells['digits'])
         check_keyboard_digit(cells['digits'])
         check_streets(cells['streets'])
