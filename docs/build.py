@@ -1,7 +1,7 @@
 """The documentation site: `python docs/build.py` makes the notebooks into pages, in `_docs`.
 
-Everything comes from packages of the `docs` extra; nothing is run and nothing is downloaded. What the site needs is put into a temporary folder,
-where Sphinx builds it; a warning is an error.
+Everything comes from packages of the `docs` extra; no notebook is run. Only the runtime of the live cells is downloaded, once (see live.py); without it
+they are still pictures. What the site needs is put into a temporary folder, where Sphinx builds it; a warning is an error.
 """
 
 import argparse
@@ -60,7 +60,8 @@ def contents(
         parts[part(name)].append(f'{label} </{page}>')
     parts['Lessons'].append('Results </results>')
     parts['Around'].append('Index of names <genindex>')
-    return '\n\n'.join(
+    first = '```{toctree}\n:hidden:\n\nTry it </try>\n```\n\n'
+    return first + '\n\n'.join(
         f'```{{toctree}}\n:hidden:\n:caption: {k}\n\n' + '\n'.join(v) + '\n```' for k, v in parts.items() if v
     )
 
@@ -217,6 +218,32 @@ def stage_pages(
     return staged, pages
 
 
+_to_try = """**[Try it](/try.md)**: draw a digit, restore a photo, let a network count on. The lessons' networks run in your browser."""
+
+
+def put_live(
+    nb: dict,  # a staged notebook; it is changed
+    page: str,  # its name
+    cards: dict,  # of `stage_live`
+) -> None:
+    "Puts the live cells of a page before its first heading, and on the start page the way to all of them."
+    from live import CELLS, live_markdown
+
+    text = _to_try if page == 'index' else live_markdown(page, cards)
+    if text:
+        plain = (
+            text
+            if page == 'index'
+            else '\n\n'.join(f'*(live cell: {o.title})*' for o in CELLS.values() if page in o.pages)
+        )
+        cells = nb['cells']
+        at = next(
+            (i for i, c in enumerate(cells) if c['cell_type'] == 'markdown' and c['source'].startswith('## ')),
+            len(cells),
+        )
+        cells.insert(at, dict(cell_type='markdown', metadata=dict(plain=plain), source=text))
+
+
 @contextmanager
 def inside(folder: Path) -> Iterator[None]:
     "With `folder` as the current one: nbdev looks for its settings from there."
@@ -232,6 +259,7 @@ def stage_site(
     dest: Path,  # folder for the pages; it is made
 ) -> list:  # (part, page, title, line, names), one for each page
     "Everything that Sphinx needs, in one folder."
+    from live import stage_live, try_page
     from pages import page_name
 
     from lesson7_lib.core.results import load_results
@@ -243,6 +271,9 @@ def stage_site(
     staged['index']['cells'].append(dict(cell_type='markdown', metadata={}, source=contents(titles)))
     shutil.copytree(HERE, dest, ignore=shutil.ignore_patterns('__pycache__'))
     shutil.copytree(ROOT / 'nbs' / 'images', dest / 'images')
+    cards = stage_live(dest / '_static')
+    for page, nb in staged.items():
+        put_live(nb, page, cards)
 
     def write(fn: str, text: str) -> None:
         (dest / fn).parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +286,7 @@ def stage_site(
         write(f'extra/{page}.md', page_text(staged[page]))
     lessons = {n[:2]: (titles[page_name(n)], page_name(n)) for n in notebooks() if part(n) == 'Lessons'}
     write('results.md', results_page(results, lessons))
+    write('try.md', try_page(cards, titles))
     write('site.json', json.dumps(site))
     write('extra/llms.txt', llms_text(site, pages))
     return pages

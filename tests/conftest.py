@@ -57,6 +57,7 @@ LONGEST = (
     'test_notebooks.py::test_notebook[synth',
     'test_notebooks.py::test_notebook[apps',
     'test_import.py::',
+    'test_live.py::',  # by then test_site has exported the networks
     'test_notebooks.py::',
     'test_resume.py::',
 )

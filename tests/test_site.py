@@ -36,7 +36,15 @@ LOAD_ALL = '''Promise.all([...document.images].map(o => {
 PHONE = dict(width=390, height=844)
 DESK = dict(width=1280, height=900)
 # one page of each kind, read once more: in a wide window, and by a phone's browser; template and style are the same on all others
-KINDS = ('index.html', 'unet.html', 'core/learner.html', 'apps/panels.html', 'results.html', 'genindex.html')
+KINDS = (
+    'index.html',
+    'try.html',
+    'unet.html',
+    'core/learner.html',
+    'apps/panels.html',
+    'results.html',
+    'genindex.html',
+)
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
 
@@ -196,6 +204,25 @@ class Site:
         if not moved:
             self.fault('no slider that moves on any page')
 
+    def first_view(self, page, where):
+        "Opens a page; what it loads before it is used, pictures aside: path -> bytes."
+        loaded, self.where = [], where
+        page.on('request', lambda r: loaded.append(r.url) if r.resource_type != 'image' else None)
+        page.goto(self.base + where, wait_until='networkidle')
+        files = {unquote(urlsplit(o).path[1:]) for o in loaded if o.startswith(self.base) and '/samples/' not in o}
+        return {o: (self.folder / o).stat().st_size for o in sorted(files)}
+
+    def check_live(self, page, where='try.html', most=400_000):
+        "A page with live cells is light until one is used; then its network answers. tests/test_live.py tries all cells."
+        early = self.first_view(page, where)
+        if not page.locator('#live-count[data-cell]').count():
+            return print(f'{where}: the live cells are still pictures here')
+        print(f'{where}: {sum(early.values()):,} bytes before a click')
+        if sum(early.values()) > most or any(o.endswith(('.wasm', '.onnx')) for o in early):
+            self.fault(f'{sum(early.values()):,} bytes before a click: {early}')
+        page.locator('#live-count').get_by_role('button', name='Next word').click()
+        page.wait_for_function('document.getElementById("live-count").last')
+
 
 def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
     "Reads a built site in the browser: the list of faults, and a line on what was looked at."
@@ -212,6 +239,7 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
             s.check_links()
             s.check_search(desk, *search)
             s.check_slider(desk)
+            s.check_live(desk)
         return s.bad, f'{len(pages or s.pages)} pages, {len(set(s.links))} links'
 
 

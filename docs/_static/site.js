@@ -34,6 +34,11 @@ document.addEventListener('DOMContentLoaded', () => {
     o.replaceWith(wrap);
     wrap.append(o);
   }
+  if (location.protocol === 'file:') {   // browsers run no module from there: the still picture that is for readers without JavaScript
+    for (const o of document.querySelectorAll('.live > noscript')) {
+      o.outerHTML = o.textContent;
+    }
+  }
   openTarget();
 });
 window.addEventListener('hashchange', openTarget);
