@@ -3,26 +3,18 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from lesson7_lib.apps.tiles import Span
 from lesson7_lib.core.learner import Learner
 from lesson7_lib.vision.jobs import JobReport
 from pathlib import Path
 from torch import Tensor
 from torch import nn
 from typing import Any
-from typing import NamedTuple
 import PIL.Image
 import numpy as np
 import torch
 
-__all__ = ['restore_presets', 'formats', 'Span', 'spans', 'TileNet', 'Restorer', 'check_number', 'restore', 'result_name', 'megapixels', 'restore_files']
-class Span(NamedTuple):
-    start: int
-    stop: int
-    mix: int
-    own: int
-    tail: int
-    end: int
-def spans(n: int, tile: int, overlap: int) -> list[Span]: ...
+__all__ = ['restore_presets', 'formats', 'TileNet', 'Restorer', 'check_number', 'restore', 'result_name', 'megapixels', 'restore_files']
 def _blend(y: Tensor, s: Span, k: int, dim: int, old: Tensor | None) -> tuple[Tensor, Tensor]: ...
 def _mirror(x: Tensor, h: int, w: int) -> Tensor: ...
 def _scale(x: Tensor, y: Any) -> int | None: ...

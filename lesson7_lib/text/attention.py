@@ -103,7 +103,7 @@ class CausalTransformer(nn.Module):
         self,
         x: Tensor,  # ids, (rows, columns)
     ) -> Tensor:  # scores of the next word, (rows, columns, words)
-        bias = distance_bias(len(x), self.penalty)
+        bias = distance_bias(x.shape[0], self.penalty)  # `len(x)` would be fixed in an exported network
         if self.training:
             x, swapped = self.disturb(x)
             itself = torch.eye(len(x), dtype=torch.bool, device=x.device)

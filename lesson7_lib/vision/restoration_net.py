@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..core.architecture import register
 from ..core.hooks import eval_mode
 from .blind_degrade import damage_scale
+from .unet import cut_or_repeat
 
 # %% ../../nbs/vision/18_restoration_net.ipynb #d4f22bac
 class PlainBlock(nn.Module):
@@ -223,6 +224,8 @@ def continue_to(
     "Pictures continued until `multiple` divides their sides."
     h, w = x.shape[-2:]
     right, below = -w % multiple, -h % multiple
+    if torch.compiler.is_compiling():
+        return cut_or_repeat(x, (h + below, w + right))
     return F.pad(x, (0, right, 0, below), mode='replicate') if right or below else x
 
 # %% ../../nbs/vision/18_restoration_net.ipynb #100d32dd

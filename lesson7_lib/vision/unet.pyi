@@ -8,7 +8,8 @@ from torch import nn
 from typing import Any
 import torch
 
-__all__ = ['fit_size', 'fastest_format', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
+__all__ = ['cut_or_repeat', 'fit_size', 'fastest_format', 'Unet', 'find_skips', 'conv_bn', 'FastBlock', 'sigmoid_range', 'SigmoidRange', 'FastUnet', 'split_unet', 'some_batches']
+def cut_or_repeat(x: Tensor, size: Sequence[int]) -> Tensor: ...
 def fit_size(x: Tensor, size: Sequence[int], scale: int=2) -> Tensor: ...
 def fastest_format() -> torch.memory_format: ...
 class Unet(nn.Module):
