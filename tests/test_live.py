@@ -32,6 +32,12 @@ ARRAY = """(section, name) => { const at = name.split('.').reduce((o, k) => o[k]
     const o = Array.isArray(at) ? Float32Array.from(at) : at, bytes = new Uint8Array(o.buffer, o.byteOffset, o.byteLength);
     let text = ''; for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
     return [o.constructor.name, btoa(text)] }"""
+# A file that is dropped or pasted.
+GIVE = """(box, [how, name, text]) => { const data = new DataTransfer(), bytes = Uint8Array.from(atob(text), o => o.charCodeAt(0));
+    data.items.add(new File([bytes], name, {type: 'image/png'}));
+    delete box.last;
+    box.dispatchEvent(how === 'drop' ? new DragEvent('drop', {dataTransfer: data, cancelable: true})
+        : new ClipboardEvent('paste', {clipboardData: data, cancelable: true})) }"""
 KINDS = dict(Float32Array='f4', Uint8Array='u1', Uint8ClampedArray='u1')
 
 # How ten digits are drawn: strokes through points, on a field of 100 by 100.
@@ -123,10 +129,13 @@ class Cell:
         self.box.evaluate('o => delete o.last')
         self.box.locator('input[type=file]').set_input_files(dict(name=name, mimeType=kind, buffer=data))
 
-    def choose_picture(self, pixels, name='own.png'):
+    def choose_picture(self, pixels, name='own.png', how='choose'):
+        "Gives the cell a picture; `how` is choose, drop or paste."
         out = io.BytesIO()
         PIL.Image.fromarray(pixels).save(out, 'PNG')
-        self.choose(name, 'image/png', out.getvalue())
+        if how == 'choose':
+            return self.choose(name, 'image/png', out.getvalue())
+        self.box.evaluate(GIVE, [how, name, base64.b64encode(out.getvalue()).decode()])
 
     def python(self, inputs):
         "All outputs of the network in Python."
@@ -340,12 +349,11 @@ def check_nietzsche(cell):
 
 
 def check_cifar10(cell):
-    "Probabilities of a sample and of a picture of one's own are Python's."
-    for own in (False, True):
-        if own:
-            cell.choose_picture(street_picture())
-        else:
-            cell.click('What is it?')
+    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's."
+    cell.click('What is it?')
+    for how in ('', 'choose', 'drop', 'paste'):
+        if how:
+            cell.choose_picture(street_picture()[:, : 200 + 100 * len(how)], how=how)
         cell.wait()
         near(cell.array('scores'), cell.picture(cell.array('pixels').reshape(1, 3, 32, 32)))
 
