@@ -315,6 +315,9 @@ def _is_open(made: _Attempt, axes: Sequence[dict[int, str]]) -> bool:
 def _best_attempt(net: nn.Module, inputs: Sequence[Tensor], file: Path) -> tuple[_Attempt, int, float]:
     "The freest way to write a network, the multiple of its sizes, the difference. Raises `OnnxError`."
     everything = [_state_axes(x) if i >= _n_plain(net, inputs) else _axes_of(x) for i, x in enumerate(inputs)]
+    is_table = {x.ndim for x in inputs} == {2} and len({x.dtype for x in inputs}) > 1
+    if is_table and not isinstance(net, _WithState):
+        everything = [{0: 'n'} for _ in inputs]  # a table: rows of numbers of classes, and rows of quantities
     batch = [{i: kind for i, kind in o.items() if kind == 'n'} for o in everything]
     fixed: list[dict[int, str]] = [{} for _ in inputs]
     tries = [(_odd(inputs, everything), everything), (inputs, batch), (inputs, fixed)]
