@@ -97,8 +97,8 @@ MODELS = dict(
         text_loss,
     ),
     cifar10=Model(
-        '08/today-random-flip',
-        'CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html, a part of 80 million tiny images',
+        '08/today',
+        'CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html, a part of 80 million tiny images; trained on JPEG copies',
         'free to use with a citation: Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009',
         'accuracy',
         right_answers,
