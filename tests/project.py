@@ -1,6 +1,7 @@
 "What the tests read of the project: its notebooks, its modules, their imports."
 
 import ast
+import importlib.util
 import json
 import re
 from dataclasses import dataclass
@@ -95,3 +96,11 @@ def imports(path: Path) -> list[tuple[str, str]]:
     known = {module_name(p) for p in PACKAGE.rglob('*.py')}
     whole = [(f'{m}.{n}'.lstrip('.'), '') if f'{m}.{n}'.lstrip('.') in known else (m, n) for m, n in ours]
     return [(m, n) for m, n in whole if m or n]
+
+
+def weights_command():
+    "The module `docs/weights.py`."
+    spec = importlib.util.spec_from_file_location('weights_command', ROOT / 'docs' / 'weights.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -9,7 +9,6 @@ Streets and bedrooms are on mirrors only: where no mirror has them, those tests 
 # ruff: noqa: F403, F405  (the lecture's cells, with its star import)
 
 import hashlib
-import importlib.util
 import os
 import re
 import tarfile
@@ -18,7 +17,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 import pytest
-from project import ROOT
+from project import weights_command
 
 from lesson7_lib.all import *
 from lesson7_lib.apps.demo import demo_main
@@ -415,14 +414,6 @@ def test_numbers():
     data = src.databunch(bs=64)
     assert [len(o.x.ids[0]) for o in (data.train_ds, data.valid_ds)] == [50079, 13017]
     assert len(data.vocab.itos) == 38
-
-
-def weights_command():
-    "The module `docs/weights.py`."
-    spec = importlib.util.spec_from_file_location('weights_command', ROOT / 'docs' / 'weights.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Networks in ONNX's format: the same numbers as PyTorch's at several sizes, for every architecture that is a network of its own, and
 a fresh process that answers without PyTorch."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from project import ROOT
+from project import weights_command
 from test_checkpoint import ARCHITECTURES, EXAMPLES
 from torch import nn
 
@@ -173,14 +172,6 @@ def test_missing_extra(monkeypatch, tmp_path):
     (tmp_path / 'model.onnx').write_bytes(b'')
     with pytest.raises(ImportError, match='ONNX Runtime, which is not installed'):
         OnnxModel(tmp_path)
-
-
-def weights_command():
-    "The module `docs/weights.py`."
-    spec = importlib.util.spec_from_file_location('weights_command', ROOT / 'docs' / 'weights.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_cards():
