@@ -361,6 +361,7 @@ def today_cifar(
     muon: bool = True,  # orthogonal steps for kernels? False: momentum, and weight decay
     nesterov: bool = True,  # Nesterov's momentum, where `muon` is False?
     smoothing: float = 0.2,  # label smoothing
+    bf16: bool = False,  # compute in bfloat16? Where the processor has no such arithmetic: in 32 bits, with a warning
 ) -> Learner:  # not trained yet
     "A learner for `TodayCifar` with three layer groups: kernels, biases, the last layer."
     model = TodayCifar(widths, data.c, dirac, stride)
@@ -370,7 +371,7 @@ def today_cifar(
         x, _ = data.fix_dl.after(data.train_ds.x.batch(some))
         model.whiten(x.cpu())
     groups = [[p for p in model.parameters() if p.ndim == ndim] for ndim in (4, 1, 2)]
-    return Learner(
+    learn = Learner(
         data,
         model,
         opt_func=Muon if muon else partial(optim.SGD, momentum=0.85, nesterov=nesterov),
@@ -381,6 +382,7 @@ def today_cifar(
         bn_wd=False,
         layer_groups=groups,
     )
+    return learn.to_bf16() if bf16 else learn
 
 
 def fit_today(
@@ -470,9 +472,9 @@ _today = Experiment(
 
 
 def _sized(name: str, epochs: int, widths: tuple[int, ...], stride: int = 2) -> Experiment:
-    stages = (Stage(epochs, 0.1, fit=fit_today),)
-    model = partial(today_cifar, widths=widths, stride=stride)
-    note = f'all of it, widths {widths}, stride {stride}, {epochs} epochs'
+    stages = (Stage(epochs, 0.05, fit=fit_today),)
+    model = partial(today_cifar, widths=widths, stride=stride, bf16=True)
+    note = f'all of it in bfloat16, widths {widths}, stride {stride}, {epochs} epochs'
     return _today.but(f'today-{name}', model=model, stages=stages, note=note)
 
 
@@ -518,8 +520,9 @@ cifar_experiments = register_experiments(
             note='wider, with dropout',
         ),
         _today,
-        _sized('5-minutes', 8, (48, 96, 192)),
-        _sized('30-minutes', 16, (32, 128, 160), 1),
+        _sized('2-minutes', 7, (48, 96, 192)),
+        _sized('5-minutes', 8, (32, 128, 160), 1),
+        _sized('30-minutes', 10, (64, 256, 256), 1),
         _short,
         _without('whitening', 'the first convolution learns', whiten=False),
         _without('dirac', 'convolutions start at random', dirac=False),
