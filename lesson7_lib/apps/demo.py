@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from .demo_live import counter_card, digit_card, live_files, live_html
 from lesson7_lib.apps.report import (
     DemoError,
     Section,
@@ -184,6 +185,11 @@ _texts = dict(
         'What it says',
         'Digits of the validation set, which it has never seen in training, with its answer and how sure it is.',
     ),
+    live=(
+        'Draw a digit',
+        'The ResNet that was trained for this page, in your browser. Draw a digit: it is moved and scaled like those '
+        'of MNIST, and read after every stroke.',
+    ),
     worst=(
         'Where it fails',
         'Of the same set, the digits to which it gave the least probability for the right answer, the worst first. '
@@ -239,6 +245,7 @@ def digits_stage(
         lr=lr_plot(*learn.lr_curve),
         loss=loss_plot(learn),
         says=answer_tiles(learn, preds, targs, sample),
+        live=live_html('digits', digit_card(learn), 'Drawing a digit for the network to read'),
         worst=answer_tiles(learn, preds, targs, order[:20]),
         table=table_html(table, 'Accuracy on the validation set', 'results of the three models'),
         layers=scroll(f'<pre>{escape(str(learn.summary()))}</pre>', 'layers of the ResNet'),
@@ -344,6 +351,12 @@ def numbers_stage(
             'In the middle of nowhere',
             'The same from 8,246: eight thousand as the beginning of a number was never seen in training.',
             [table_html(count_table(counted[8246]), 'Counting on from 8,246', 'numbers counted by both models')],
+        ),
+        Section(
+            'Let it count on',
+            'The GRU that was trained for this page, in your browser. It reads three numbers and counts on from its own '
+            'words; the bars are the probabilities of its next word.',
+            [live_html('count', counter_card(learns['GRU']), 'Letting the network count on')],
         ),
         Section(
             'Where they fail',
@@ -667,6 +680,7 @@ def run_demo(
         'What the lessons of lesson7_lib do when they are run: nothing on this '
         'page was prepared, and nothing is loaded from elsewhere.',
         foot,
+        **(dict(zip(('script', 'style'), live_files(), strict=True)) if any(' data-live=' in o for o in parts) else {}),
     )
     with atomic_write(fn, 'w') as f:
         f.write(page)

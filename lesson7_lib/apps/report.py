@@ -10,6 +10,7 @@ __all__ = ['palettes', 'check_mark', 'png_uri', 'pixels_png', 'jpeg_uri', 'tile'
 
 # %% ../../nbs/apps/04_report.ipynb #e607a8ff
 import base64
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable
@@ -431,20 +432,25 @@ def page_html(
     lead: str,  # a sentence below it
     foot: list[str],  # lines at the end, plain text
     kind: str = 'demo',  # of page, a word above the title
+    script: str = '',  # JavaScript, the only one that may run
+    style: str = '',  # CSS besides the page's own
 ) -> str:  # HTML
     "The whole page, with nothing to load from outside."
     csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    if script:
+        csp += f"; script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
     head = (
         f'<meta charset="utf-8">{check_mark}<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{csp}">'
-        f'<title>{escape(title)} · lesson7_lib</title><link rel="icon" href="{_icon}"><style>{_css}</style>'
+        f'<title>{escape(title)} · lesson7_lib</title><link rel="icon" href="{_icon}"><style>{_css}{style}</style>'
     )
     foot = ''.join(f'<p>{escape(o)}</p>' for o in foot)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><a class="skip" href="#main">To the content</a>\n'
         f'<header><p class="eyebrow">lesson7_lib · {escape(kind)}</p><h1>{escape(title)}</h1>'
         f'<p class="lead">{escape(lead)}</p></header>\n'
-        f'<main id="main">{chr(10).join(parts)}</main>\n<footer>{foot}</footer></body></html>\n'
+        f'<main id="main">{chr(10).join(parts)}</main>\n<footer>{foot}</footer>'
+        f'{f"<script>{script}</script>" if script else ""}</body></html>\n'
     )
 
 # %% ../../nbs/apps/04_report.ipynb #6f4a350d
