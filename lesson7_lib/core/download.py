@@ -214,6 +214,7 @@ def _same_source(a, b):
 
 # %% ../../nbs/core/04_download.ipynb #490f2343
 _timeout = 15  # seconds without an answer
+_window, _rate = 30, 1000  # in every window of so many seconds, at least so many bytes a second
 
 
 def _compare(what, size, digest, want_size, want_digest):
@@ -245,6 +246,34 @@ def _source(src):
             n = f.headers.get('Content-Length', '')
             yield f, int(n) if n.isdigit() else None
 
+# %% ../../nbs/core/04_download.ipynb #2bd61f54
+def _received(f, n=1 << 20):
+    "As `read_blocks`. Raises `TimeoutError` where a window of time brought too little."
+    start, came = time.monotonic(), 0
+    block = bytearray()
+    while part := f.read1(n - len(block)):
+        block += part
+        came += len(part)
+        if len(block) == n:
+            yield bytes(block)
+            block.clear()
+        took = time.monotonic() - start
+        if took > _window:
+            if came < _rate * took:
+                raise TimeoutError(
+                    f'it sent {came / took:.0f} bytes a second, and {_rate} are expected. Try again later'
+                )
+            start, came = time.monotonic(), 0
+    if block:
+        yield bytes(block)
+
+
+def _check_room(n, path):
+    "Raise the `OSError` of a full disk if there is no room for `n` bytes in the folder of `path`."
+    folder = next((o for o in path.absolute().parents if o.is_dir()), None)
+    if folder and n > (free := shutil.disk_usage(folder).free):
+        raise OSError(errno.ENOSPC, f'{n} bytes are needed, {free} are free')
+
 # %% ../../nbs/core/04_download.ipynb #232d3f82
 def fetch_file(
     src: str | Path,  # an address, or a path
@@ -258,9 +287,11 @@ def fetch_file(
     what = src.name if isinstance(src, Path) else PurePosixPath(urlsplit(src).path).name or src
     try:
         with _source(src) as (f, n), atomic_write(dest) as out:
+            with describe_error(dest):
+                _check_room(n or 0, dest)
             h = hashlib.new(algo)
             done = 0
-            for b in progress(read_blocks(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):
+            for b in progress(_received(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):
                 h.update(b)
                 done += len(b)
                 out.write(b)
@@ -268,21 +299,47 @@ def fetch_file(
                 raise DataError(f"'{what}' broke off after {done} of {n} bytes. Try again")
             _compare(what, done, h.hexdigest(), size, digest)
     except _no_answer as e:
-        raise NotAvailableError(f"'{src}' cannot be reached ({getattr(e, 'reason', e)})") from e
+        raise NotAvailableError(f"'{src}' cannot be reached ({_reason(e)})") from e
     return dest
 
+
+def _reason(e):
+    "Why a server gave no file, in words."
+    if isinstance(e, http.client.IncompleteRead):
+        return 'what it sent broke off. Try again'
+    if isinstance(e, http.client.BadStatusLine):
+        return f'its answer is not HTTP: {e.line[:60]!r}'
+    return getattr(e, 'reason', e)
+
 # %% ../../nbs/core/04_download.ipynb #7b8f999a
+_deepest = 100  # folders inside each other
+
+
 def _safe_parts(name):
     "The parts of the name of a member. Raises `ArchiveError` if it is not below here."
     parts = [o for o in PurePosixPath(name.replace('\\', '/')).parts if o != '.']
     if name.startswith(('/', '\\')) or '..' in parts or any(':' in o or '\0' in o for o in parts):
-        raise ArchiveError(f"it holds '{name}', a name that leads out of its folder")
+        raise ArchiveError(f"it holds '{name[:200]}', a name that leads out of its folder")
+    if len(parts) > _deepest:
+        raise ArchiveError(f"it holds '{name[:60]}…', {len(parts)} folders deep: at most {_deepest} are unpacked")
     return parts
 
 
 def _check_kind(name, is_plain):
     if not is_plain:
         raise ArchiveError(f"it holds '{name}', which is a link or a device, not a file")
+
+# %% ../../nbs/core/04_download.ipynb #f99907cc
+_largest_ratio, _harmless = 100, 64 << 20  # bytes that come out for one that is there; bytes that are always taken
+
+
+def _check_ratio(n, archive):
+    "Raise `ArchiveError` where `n` bytes are too many for the size of `archive`."
+    if n > max(_harmless, _largest_ratio * archive.stat().st_size):
+        raise ArchiveError(
+            f'it has {archive.stat().st_size} bytes, and {n} or more would come out, over {_largest_ratio} times as many. '
+            'If you trust it, unpack it yourself, and use the folder'
+        )
 
 # %% ../../nbs/core/04_download.ipynb #7b1d2c8b
 def _decompressed(archive):
@@ -296,10 +353,11 @@ def _decompressed(archive):
 
 
 class _Measured:
-    "A file to read from front to back: how many bytes there were, and how many up to the last that is not zero."
+    "The bytes of an archive from front to back: how many there were, and how many up to the last that is not zero."
 
-    def __init__(self, f):
+    def __init__(self, f, archive):
         self.f = f
+        self.archive = archive
         self.size = 0
         self.used = 0
 
@@ -308,13 +366,14 @@ class _Measured:
         if some := len(b.rstrip(b'\0')):
             self.used = self.size + some
         self.size += len(b)
+        _check_ratio(self.size, self.archive)
         return b
 
 
 def _tar_members(archive):
     "Yield (name, is it a folder?, bytes, file to read) of each member. Raises an error if the end is not there."
     with _decompressed(archive) as f:
-        f = _Measured(f)
+        f = _Measured(f, archive)
         end = 0
         with tarfile.open(fileobj=f, mode='r|') as tf:
             for m in tf:
@@ -338,6 +397,8 @@ def _zip_members(archive):
         if end[:4] != b'PK\5\6' or n not in (len(zf.infolist()), 0xFFFF):  # the latter: more than two bytes can count
             raise EOFError('its list of members is not complete')
         for m in zf.infolist():
+            if not m.filename:
+                raise ArchiveError('it holds a file without a name')
             if m.filename.startswith('__MACOSX/'):
                 continue
             _check_kind(m.filename, stat.S_IFMT(m.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR))
@@ -371,6 +432,8 @@ def _named(archive):
     except _no_room as e:
         raise ArchiveError(f"The archive '{archive.name}' is refused: a file and a folder have one name ({e})") from e
     except (*_damaged, OSError) as e:
+        if getattr(e, 'errno', None) == errno.ENAMETOOLONG:
+            raise ArchiveError(f"The archive '{archive.name}' is refused: it holds a name that is too long here") from e
         if isinstance(e, OSError) and e.errno not in (None, errno.EINVAL):  # invalid: a place before the beginning
             raise  # of the disk
         raise ArchiveError(f"The archive '{archive.name}' is cut short or damaged ({e}). Fetch it again") from e
@@ -383,14 +446,14 @@ def safe_extract(
     "Unpack `archive` into `dest`: files and folders only, never outside. Raises `ArchiveError`, and may leave a part."
     archive, dest = user_path(archive), user_path(dest)
     with _named(archive):
-        return _unpack(_zip_members(archive) if _is_zip(archive) else _tar_members(archive), dest, _stem(archive.name))
+        return _unpack(_zip_members(archive) if _is_zip(archive) else _tar_members(archive), dest, archive)
 
 
-def _unpack(members, dest, what):
+def _unpack(members, dest, archive):
     "Write the members into `dest`: (number of files, number of bytes)."
     n, total = 0, 0
     seen = set()
-    for name, is_folder, size, file in progress(members, desc=f'unpack {what}'):
+    for name, is_folder, size, file in progress(members, desc=f'unpack {_stem(archive.name)}'):
         parts = _safe_parts(name)
         if not parts and not is_folder:
             raise ArchiveError('it holds a file without a name')
@@ -401,6 +464,8 @@ def _unpack(members, dest, what):
             seen.add(folder)
         if is_folder:
             continue
+        _check_ratio(total + size, archive)
+        _check_room(size, fn)
         with open(fn, 'wb', buffering=0) as f:
             done = sum(f.write(b) for b in read_blocks(file))
         if done != size:
@@ -518,7 +583,7 @@ def _mirror_sums(mirror, tries=2):
         return None
     try:
         with _source(src) as (f, _):
-            return _read_sums(f.read())
+            return _read_sums(b''.join(_received(f)))
     except (OSError, http.client.HTTPException, ValueError) as e:
         if _not_there(e):
             return None
@@ -546,7 +611,9 @@ def _at_mirror(name):
     except (OSError, http.client.HTTPException) as e:
         if _not_there(e):
             return None
-        raise NotAvailableError(f"the mirror '{mirror}' cannot be reached ({getattr(e, 'reason', e)})") from e
+        if getattr(e, 'code', None) in (400, 403, 405, 501):  # it answers no HEAD: the file itself is asked for
+            return address
+        raise NotAvailableError(f"the mirror '{mirror}' cannot be reached ({_reason(e)})") from e
 
 
 def mirror_has(
@@ -635,6 +702,7 @@ def _copy(file, dest):
     if _stem(file.name) == file.name:
         return fetch_file(file, dest)
     with _named(file), _compressed[file.suffix.lower()](file, 'rb') as f, open(dest, 'wb') as out:
+        f = _Measured(f, file)
         begin = f.read(512)
         out.write(begin)
         shutil.copyfileobj(f, out)
