@@ -15,7 +15,7 @@ def test_faults_are_seen(tmp_path, monkeypatch):
     import time
 
     def outside(file):
-        (tmp_path / 'outside').touch()
+        (tmp_path / 'outside').write_text('x')
 
     def spin(file):
         while True:
