@@ -337,7 +337,8 @@ def _check_ratio(n, archive):
     "Raise `ArchiveError` where `n` bytes are too many for the size of `archive`."
     if n > max(_harmless, _largest_ratio * archive.stat().st_size):
         raise ArchiveError(
-            f'it has {archive.stat().st_size} bytes, and {n} or more would come out, over {_largest_ratio} times as many. '
+            f'it has {archive.stat().st_size} bytes, and {n} or more would come out, '
+            f'over {_largest_ratio} times as many. '
             'If you trust it, unpack it yourself, and use the folder'
         )
 

@@ -23,17 +23,18 @@ def _advice(learn, name, file):
         return (
             f"{place}. No checkpoint was asked for: with resume='run', the next training writes one after each epoch."
         )
+    again = f"the same call, with resume='{name}',"
     if not file.exists():
-        return f"{place}. No epoch was complete, so there is no checkpoint: the same call, with resume='{name}', starts anew."
+        return f"{place}. No epoch was complete, so there is no checkpoint: {again} starts anew."
     done = len(learn.recorder.rows)
-    return f"{place}. '{file.name}' holds the epochs up to {done}: the same call, with resume='{name}', goes on from there."
+    return f"{place}. '{file.name}' holds the epochs up to {done}: {again} goes on from there."
 
 # %% ../../nbs/core/14_stop.ipynb #30a36910
 _usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class StopSignals(Callback):
-    "Context manager and callback: a signal ends the training after its batch. Raises `KeyboardInterrupt`, `SystemExit`."
+    "A callback and context manager: signals end the training after a batch, with `KeyboardInterrupt` or `SystemExit`."
 
     order = 99.5  # after the checkpoint of an epoch is written
 
