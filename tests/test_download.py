@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesson7_lib.core import download
-from lesson7_lib.core.download import ArchiveError, DataError, data_folder, safe_extract
+from lesson7_lib.core.archives import ArchiveError, DataError, safe_extract
+from lesson7_lib.core.download import data_folder
 from lesson7_lib.data import untar_data
 
 FILES = {'set/a.txt': b'one two three', 'set/b/c.txt': b'', 'set/b/d.bin': bytes(range(40)) * 2}
