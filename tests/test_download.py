@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesson7_lib.core import download
-from lesson7_lib.core.download import ArchiveError, DataError, data_folder, safe_extract
+from lesson7_lib.core.archives import ArchiveError, DataError, safe_extract
+from lesson7_lib.core.download import data_folder
 from lesson7_lib.data import untar_data
 
 FILES = {'set/a.txt': b'one two three', 'set/b/c.txt': b'', 'set/b/d.bin': bytes(range(40)) * 2}
@@ -216,3 +217,152 @@ def test_sums_that_differ(mirror, monkeypatch):
     monkeypatch.setattr(download, '_read_sums', lambda raw: {'a.tgz': '0' * 64})
     with pytest.raises(download.ChecksumError, match='0' * 64):
         untar_data('mirror://a.tgz')
+
+
+def bomb(name: str, size: int) -> bytes:
+    "An archive that announces a file of `size` zeros."
+    if name.endswith('.zip'):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as zf, zf.open('zeros', 'w') as f:
+            for _ in range(size >> 20):
+                f.write(bytes(1 << 20))
+        return out.getvalue()
+    member = tarfile.TarInfo('zeros')
+    member.size = size
+    return gzip.compress(member.tobuf() + bytes(1 << 20))
+
+
+@pytest.mark.parametrize('name, size', [('a.tgz', 1 << 30), ('a.zip', 80 << 20)])
+def test_bombs(name, size, tmp_path):
+    "Refused before a byte of the file is written."
+    (tmp_path / name).write_bytes(bomb(name, size))
+    with pytest.raises(ArchiveError, match=f'{size} or more would come out, over 100 times as many'):
+        safe_extract(tmp_path / name, tmp_path / 'out')
+    assert not [o for o in tmp_path.rglob('*') if o.name == 'zeros']
+
+
+def test_bomb_of_headers(tmp_path, monkeypatch):
+    "A list of nothing but folders has no contents, and grows all the same."
+    member = tarfile.TarInfo('d')
+    member.type = tarfile.DIRTYPE
+    monkeypatch.setattr(download, '_harmless', 1 << 20)
+    (tmp_path / 'a.tgz').write_bytes(gzip.compress(member.tobuf() * 5000))
+    with pytest.raises(ArchiveError, match='over 100 times as many'):
+        safe_extract(tmp_path / 'a.tgz', tmp_path / 'out')
+
+
+def test_bomb_without_list(tmp_path, monkeypatch):
+    "A single compressed file, which says nothing of its size."
+    monkeypatch.setenv('LESSON7_CACHE', str(tmp_path / 'cache'))
+    (tmp_path / 'a.txt.gz').write_bytes(gzip.compress(bytes(80 << 20), 9))
+    with pytest.raises(ArchiveError, match='over 100 times as many'):
+        untar_data(tmp_path / 'a.txt.gz')
+    assert [o.name for o in (tmp_path / 'cache').iterdir()] == ['.locks']
+
+
+def sparse_tar() -> bytes:
+    "A tar archive with a file of 3 GB, none of which is in it."
+    member = tarfile.TarInfo('a')
+    member.size = 512
+    holes = {'major': '1', 'minor': '0', 'name': 'a', 'realsize': str(3 << 30)}
+    member.pax_headers = {f'GNU.sparse.{k}': v for k, v in holes.items()}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as tf:
+        tf.addfile(member, io.BytesIO(b'0\n'.ljust(512, b'\0')))
+    return out.getvalue()
+
+
+def named(*names, folder=None) -> bytes:
+    "A tar archive of files with these names, and a folder."
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as tf:
+        for name in names:
+            tf.addfile(tarfile.TarInfo(name))
+        if folder:
+            member = tarfile.TarInfo(folder)
+            member.type = tarfile.DIRTYPE
+            tf.addfile(member)
+    return out.getvalue()
+
+
+ODD = {
+    'sparse': (sparse_tar, 'a link or a device'),
+    'a file, then a folder': (lambda: named('a', folder='a'), 'a file and a folder have one name'),
+    'a file, then a file in it': (lambda: named('a', 'a/b'), 'a file and a folder have one name'),
+    'a folder, then a file': (lambda: named('a/b', 'a'), 'a file and a folder have one name'),
+    'empty': (lambda: named(), 'it holds no file'),
+    'no bytes': (lambda: b'', 'cut short or damaged'),
+    'deep': (lambda: named('d/' * 1500 + 'a'), '1501 folders deep: at most 100'),
+    'deep folders': (lambda: named(folder='d/' * 1500), '1500 folders deep: at most 100'),
+    'no name': (lambda: named(''), 'a file without a name'),
+    'long name': (lambda: named('x' * 300), 'a name that is too long'),
+}
+
+
+@pytest.mark.parametrize('name', ODD)
+def test_odd_archives(name, tmp_path, monkeypatch):
+    "Refused in words; nothing is left."
+    make, words = ODD[name]
+    monkeypatch.setenv('LESSON7_CACHE', str(tmp_path / 'cache'))
+    (tmp_path / 'a.tar').write_bytes(make())
+    with pytest.raises(ArchiveError, match=words):
+        untar_data(tmp_path / 'a.tar')
+    assert [o.name for o in (tmp_path / 'cache').iterdir()] == ['.locks']
+
+
+@contextlib.contextmanager
+def answers(*parts, wait=0.0):
+    "A server that answers every request with these bytes, part by part, and hangs up; yields the address."
+
+    def answer(connection):
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            for o in parts:
+                connection.sendall(o)
+                time.sleep(wait)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f'http://127.0.0.1:{server.getsockname()[1]}/a.bin'
+        server.shutdown(socket.SHUT_RDWR)
+
+
+OK = b'HTTP/1.1 200 OK\r\n'
+CHUNKED = OK + b'Transfer-Encoding: chunked\r\n\r\n'
+FAULTS = {
+    'cut chunk': ([CHUNKED + b'10\r\nabc'], 'what it sent broke off. Try again'),
+    'no last chunk': ([CHUNKED + b'3\r\nabc\r\n'], 'what it sent broke off. Try again'),
+    'no chunk': ([CHUNKED + b'zz\r\nabc\r\n'], 'what it sent broke off. Try again'),
+    'cut': ([OK + b'Content-Length: 10\r\n\r\nabc'], 'broke off after 3 of 10 bytes. Try again'),
+    'no HTTP': ([b'SSH-2.0-OpenSSH_9\r\n'], 'its answer is not HTTP'),
+    'no answer': ([], 'cannot be reached'),
+    'odd status': ([b'HTTP/1.1 twenty\r\n\r\n'], 'its answer is not HTTP'),
+    'slow': ([OK + b'Content-Length: 90\r\n\r\n', *[b'a'] * 90], 'bytes a second, and 1000 are expected'),
+    'too large': ([OK + b'Content-Length: 9000000000000000\r\n\r\n'], 'the disk is full'),
+}
+
+
+@pytest.mark.parametrize('name', FAULTS)
+def test_faults_of_servers(name, tmp_path, monkeypatch):
+    "Clear words, nothing half, and what was there stays."
+    monkeypatch.setattr(download, '_timeout', 2)
+    monkeypatch.setattr(download, '_window', 0.2)
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    (tmp_path / 'a.bin').write_bytes(b'before')
+    parts, words = FAULTS[name]
+    with answers(*parts, wait=0.02 if len(parts) > 1 else 0) as url, pytest.raises(OSError, match=words):
+        download.fetch_file(url, tmp_path / 'a.bin')
+    assert [o.read_bytes() for o in tmp_path.iterdir()] == [b'before']
+
+
+@pytest.mark.parametrize('code', [400, 403, 405, 501])
+def test_mirror_without_head(mirror, monkeypatch, code):
+    "A server that refuses HEAD is asked for the file itself."
+    monkeypatch.setattr(Answers, 'do_HEAD', lambda self: self.reply(code))
+    monkeypatch.setattr(Answers, 'how', '200')
+    assert (untar_data('mirror://a.tgz') / 'a.txt').read_bytes() == FILES['set/a.txt']

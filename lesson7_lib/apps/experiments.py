@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 @printable()
 def main(
     args: list[str] | None = None,  # words of the command line; None: those of this process
-) -> int:  # 0: done; 2: not done, and the reason was printed
+) -> int:  # 0: done; 2: not done, and the reason was printed; 130: stopped
     "Run experiments from the command line."
     a = _parser().parse_args(args)
     try:
@@ -99,6 +99,9 @@ def main(
     except (OSError, ValueError) as e:
         print(f'lesson7_experiment: {e}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('lesson7_experiment: stopped; experiments that are not done begin anew', file=sys.stderr)
+        return 130
     return 0
 
 

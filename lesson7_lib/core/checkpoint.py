@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .files import atomic_write, user_path
+from .files import atomic_write, remove_dead, user_path
 
 # %% ../../nbs/core/11_checkpoint.ipynb #94e078ae
 class CheckpointError(ValueError):
@@ -179,6 +179,7 @@ def save_tensors(
     flat = {k: t.cpu().contiguous() for k, t in flat.items()}
     head['crc32'] = _checksum(head, flat)
     try:
+        remove_dead(path.parent)
         with atomic_write(path) as f:
             _write(f, flat, head)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as e:

@@ -50,6 +50,7 @@ from lesson7_lib.core.optimizer import (
     split_groups,
 )
 from .progress import progress
+from .stop import StopSignals
 from .table import check_length, is_number
 from lesson7_lib.core.training_state import (
     Snapshot,
@@ -287,17 +288,20 @@ def _fit(
     self.cbs.append(FirstBatch())
     for cb in self.cbs:
         cb.learn = self
-    if resume:
-        self.cbs.append(_Resume(self, resume, schedule))
+    saved = _Resume(self, resume, schedule) if resume else None
+    stop = StopSignals(resume, saved and saved.file)
+    stop.learn = self
+    self.cbs += [stop] if saved is None else [saved, stop]
     self._events = event_table(self.cbs)
-    try:
-        self('on_train_begin')
-        self.loop()
-    except CancelFit:
-        pass
-    finally:
-        self('on_train_end')
-        self._events, self.training = event_table([]), False
+    with stop:
+        try:
+            self('on_train_begin')
+            self.loop()
+        except CancelFit:
+            pass
+        finally:
+            self('on_train_end')
+            self._events, self.training = event_table([]), False
     self.xb = self.yb = self.pred = self.loss = None  # release the last batch; after an error it stays available
 
 

@@ -31,7 +31,7 @@ from ..core.metrics import CrossEntropyFlat
 from .batch_transforms import BatchTfms
 from .image import Mask, show_image
 from .image_data import ImageDataBunch, ImageList, map_in_threads
-from .photo import ImageError, image_problem, open_image, shown_size
+from .photo import ImageError, image_problem, open_image, read_errors, shown_size
 from .transforms import LightTfm, PixelTfm, crop_pad
 
 if TYPE_CHECKING:
@@ -109,9 +109,6 @@ class MaskError(ImageError):
     "A file that cannot serve as a mask; `path` and `reason` say which and why."
 
 
-_odd = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, PIL.Image.DecompressionBombError)
-
-
 def _numbers(im, fn):
     "The class numbers in a Pillow picture, as an array (h, w). Raises `MaskError` for colours."
     a = np.asarray(im)
@@ -135,7 +132,7 @@ def _open_numbers(fn):
             return _numbers(PIL.ImageOps.exif_transpose(im), fn)
     except MaskError:
         raise
-    except _odd as e:
+    except read_errors as e:
         raise MaskError(fn, image_problem(e, fn)) from e
 
 # %% ../../nbs/vision/07_masks.ipynb #fbcd26c2

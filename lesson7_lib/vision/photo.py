@@ -225,6 +225,29 @@ def _unknown_format(fn: str | Path | IO[bytes]) -> str:
         how = (f"its name ends in '{ending}', and " if ending else '') + f'it holds {contents(fn)}'
     return f'not a picture in any format that Pillow knows: {how}'
 
+# %% ../../nbs/vision/04_photo.ipynb #13c7a7d9
+_many_pixels, _pixels_per_byte = 50_000_000, 200
+_usual_limit = PIL.Image.MAX_IMAGE_PIXELS
+
+
+def _refuse_bomb(im: PIL.Image.Image, src: str | Path | IO[bytes]) -> None:
+    "Raises `ImageError` where an opened picture has far more pixels than its file can hold of a photograph."
+    n = im.width * im.height
+    if n < _many_pixels or PIL.Image.MAX_IMAGE_PIXELS != _usual_limit:
+        return
+    if isinstance(src, (str, os.PathLike)):
+        size = os.path.getsize(src)
+    else:
+        at = src.tell()
+        size = src.seek(0, os.SEEK_END)
+        src.seek(at)
+    if n > _pixels_per_byte * size:
+        raise ImageError(
+            src,
+            f'announces {im.width} x {im.height} pixels in {size} bytes, more than {_pixels_per_byte} in a byte. '
+            'If they are real, allow them: `with pixel_limit(...)`, for a command --max-pixels',
+        )
+
 # %% ../../nbs/vision/04_photo.ipynb #f616e93e
 _Source = str | Path | IO[bytes] | PIL.Image.Image | np.ndarray
 
@@ -257,6 +280,7 @@ def _opened(src: _Source, single: bool = False) -> Iterator[PIL.Image.Image]:
         else:  # a path, or an open file
             use_plugins(src)
             with PIL.Image.open(src) as im:
+                _refuse_bomb(im, src)
                 if single:
                     _refuse_several(im, src)
                 yield im
