@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from test_site import DESK, PHONE, Site, cannot
+import torch
+from test_site import BEFORE_A_CLICK, DESK, PHONE, Site, cannot
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'docs'))
-BEFORE_A_CLICK = 400_000  # bytes of a page, pictures aside
 RESTORED_WITHIN = 15  # seconds, a photo of 640×480
 
 # An array of the cell's `last`, as text: numbers would be written digit by digit.
@@ -349,13 +349,27 @@ def check_nietzsche(cell):
 
 
 def check_cifar10(cell):
-    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's."
+    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's; so are the heatmaps, by Grad-CAM."
+    from lesson7_lib.core.learner import load_learner
+    from lesson7_lib.vision.class_maps import fit_maps, grad_cam_maps, map_offset
+
+    model = load_learner(ROOT / 'weights' / 'cifar10', device='cpu').model
     cell.click('What is it?')
     for how in ('', 'choose', 'drop', 'paste'):
         if how:
             cell.choose_picture(street_picture()[:, : 200 + 100 * len(how)], how=how)
         cell.wait()
-        near(cell.array('scores'), cell.picture(cell.array('pixels').reshape(1, 3, 32, 32)))
+        pixels = cell.array('pixels').reshape(1, 3, 32, 32)
+        near(cell.array('scores'), cell.picture(pixels))
+        for name in ('the likeliest class', 'ship'):
+            cell.box.get_by_label('Where is').select_option(name)
+            shown = cell.last('shown')
+            assert shown == (cell.array('scores').argmax() if name == 'the likeliest class' else cell.card['classes'].index(name))
+            maps = grad_cam_maps(model, torch.from_numpy(cell.normalised(pixels)), [int(shown)])
+            near(cell.array('heat'), fit_maps(maps, (32, 32), map_offset(model, (3, 32, 32))))
+        assert cell.array('heat').max() == 1
+    cell.slide('Heatmap', 30)
+    assert cell.box.locator('.live-heat').evaluate('o => getComputedStyle(o).opacity') == '0.3'
 
 
 def check_labels(page):
