@@ -5,7 +5,6 @@ and the file is then used by a new process that must not import PyTorch.
 """
 
 import csv
-import json
 import subprocess
 import sys
 import tempfile
@@ -63,28 +62,39 @@ def rows_of(name: str, folder: Path) -> list[dict]:
     return rows
 
 
+def table(file: Path) -> dict[str, list[dict]]:
+    "What an earlier run wrote: network -> its rows."
+    res: dict[str, list[dict]] = {}
+    if file.is_file():
+        with file.open(newline='', encoding='utf-8') as f:
+            for row in csv.DictReader(f):
+                res.setdefault(row['network'], []).append(row)
+    return res
+
+
 def main() -> int:
-    "The command. 1: a network differs by more than 1e-4 of its largest number, or cannot be exported."
+    "The command; names choose some networks, and the others' rows stay. 1: one is off by more than 1e-4 of its largest number, or fails."
     torch.set_num_threads(1)
-    rows, failed = [], {}
-    file = ROOT / 'results' / 'onnx_parity.csv'
+    file, failed = ROOT / 'results' / 'onnx_parity.csv', []
     for name in sys.argv[1:] or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 new = rows_of(name, Path(folder))
             except Exception as e:
-                failed[name] = str(e)
+                failed.append(name)
                 print(f'{name}: {e}', flush=True)
                 continue
         print(name, *[o['difference'] for o in new], flush=True)
-        rows += new
-        if not sys.argv[1:]:
-            with file.open('w', newline='', encoding='utf-8') as f:
-                out = csv.DictWriter(f, COLUMNS, lineterminator='\n')
-                out.writeheader()
-                out.writerows(rows)
+        known = table(file) | {name: new}
+        with file.open('w', newline='', encoding='utf-8') as f:
+            out = csv.DictWriter(f, COLUMNS, lineterminator='\n')
+            out.writeheader()
+            out.writerows(row for o in NETWORKS for row in known.get(o, []))
+    rows = [row for o in table(file).values() for row in o]
     far = [o for o in rows if float(o['difference']) > 1e-4 * max(1, float(o['largest number']))]
-    print(json.dumps(dict(networks=len({o['network'] for o in rows}), largest=max(float(o['difference']) for o in rows), far=far, failed=list(failed))))
+    found = {o['network'] for o in rows}
+    print(f'{len(found)} of {len(NETWORKS)} networks, largest difference {max(float(o["difference"]) for o in rows):.2g}')
+    print(f'too far: {far}; failed: {failed}; missing: {sorted(set(NETWORKS) - found)}')
     return bool(far or failed)
 
 

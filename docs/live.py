@@ -257,7 +257,7 @@ def about_model(
 ) -> str:  # HTML, one line
     "Where a network comes from, and how well it does."
     c = {k: v for k, v in (card['card'] or {}).items() if v is not None}
-    data = re.sub(r',? *https?://\S+', '', c.get('data', ''))  # the way to the data is on the lesson's page
+    data = re.sub(r',? *https?://[^\s,]+', '', c.get('data', ''))  # the way to the data is on the lesson's page
     facts = [
         f'{c["metric"]} {c["score"]:.4g}' if 'score' in c else '',
         f'seed {c["seed"]}' if 'seed' in c else '',
