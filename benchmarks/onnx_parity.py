@@ -93,7 +93,9 @@ def main() -> int:
     rows = [row for o in table(file).values() for row in o]
     far = [o for o in rows if float(o['difference']) > 1e-4 * max(1, float(o['largest number']))]
     found = {o['network'] for o in rows}
-    print(f'{len(found)} of {len(NETWORKS)} networks, largest difference {max(float(o["difference"]) for o in rows):.2g}')
+    print(
+        f'{len(found)} of {len(NETWORKS)} networks, largest difference {max(float(o["difference"]) for o in rows):.2g}'
+    )
     print(f'too far: {far}; failed: {failed}; missing: {sorted(set(NETWORKS) - found)}')
     return bool(far or failed)
 

@@ -74,11 +74,16 @@ _pre = re.compile(r'<span class="pre">([^<]*)</span>')
 _tabs = re.compile(r'<script src="[^"]*design-tabs.js[^"]*"></script>')
 
 
+_drawing = re.compile(r'(?s)<(svg|math)\b.*?</\1>')
+_closed = re.compile(r'<([\w-]+)((?:[^<>"]|"[^"]*")*?)/>')
+
+
 def slim_page(
     html: str,  # a page as Sphinx wrote it
 ) -> str:
     "A page that looks the same."
     html = _pre.sub(r'\1', slim_code(html))
+    html = _drawing.sub(lambda m: _closed.sub(r'<\1\2></\1>', m[0]), html)  # the minifier drops the slash of <mspace/>
     if 'sd-tab' not in html:
         html = _tabs.sub('', html)
     return minify_html.minify(html, minify_js=False, minify_css=False, keep_html_and_head_opening_tags=True)

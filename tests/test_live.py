@@ -366,7 +366,9 @@ def check_cifar10(cell):
         for name in ('the likeliest class', 'ship'):
             cell.box.get_by_label('Where is').select_option(name)
             shown = cell.last('shown')
-            assert shown == (cell.array('scores').argmax() if name == 'the likeliest class' else cell.card['classes'].index(name))
+            assert shown == (
+                cell.array('scores').argmax() if name == 'the likeliest class' else cell.card['classes'].index(name)
+            )
             maps = grad_cam_maps(model, torch.from_numpy(cell.normalised(pixels)), [int(shown)])
             near(cell.array('heat'), fit_maps(maps, (32, 32), map_offset(model, (3, 32, 32))))
             assert name == 'ship' or cell.array('heat').max() == 1
