@@ -25,9 +25,9 @@ from lesson7_lib.apps.onnx_model import OnnxError, OnnxModel  # noqa: E402
 
 PICTURES = (
     'DynamicUnet FastUnet AddUnet RestorationNet today_mnist ConvNet ConvNet2 ConvBnNet ConvBnNet2 Resnet Resnet2 TodayCifar '
-    'Embedder SiameseModel gan_critic'
+    'Embedder SiameseModel'
 ).split()
-ONE_SIZE = 'basic_cnn conv_cnn resnet_mnist deep_cnn SimpleNet basic_critic basic_generator'.split()
+ONE_SIZE = 'gan_critic basic_cnn conv_cnn resnet_mnist deep_cnn SimpleNet basic_critic basic_generator'.split()
 TEXTS = (
     'Model0 Model1 Model2 Model3 Model4 Model5 CausalTransformer LanguageModel Tagger CharSeqStatefulRnn CharSeqStatefulGRU '
     'CharSeqStatefulLSTM'
