@@ -304,7 +304,9 @@ _needed = {
     'furo': 'furo',
     'sphinx_design': 'sphinx-design',
     'sphinx_copybutton': 'sphinx-copybutton',
-    'sphinx-mathjax-offline': 'sphinx-mathjax-offline',
+    'latex2mathml': 'latex2mathml',
+    'minify_html': 'minify-html',
+    'rjsmin': 'rjsmin',
 }
 
 
@@ -320,16 +322,6 @@ def missing_packages(
 ):  # list of pip's names
     "What is not installed of that which the site needs."
     return [v for k, v in needed.items() if not _there(k)]
-
-
-def _mathjax():
-    "The one file of MathJax that the site needs."
-    return (
-        next(Path(o) for o in find_spec('sphinx-mathjax-offline').submodule_search_locations)
-        / 'static'
-        / 'mathjax'
-        / 'tex-svg.js'
-    )
 
 
 _made = '.lesson7_docs'  # the mark of a folder that this command wrote
@@ -354,15 +346,17 @@ def build_site(
     if missing:
         raise SiteError(f'these packages are missing: {", ".join(missing)}. Install them by: pip install -e ".[docs]"')
     check_target(out)
+    from slim import slim_site
+
     with tempfile.TemporaryDirectory() as d:
         src, html = Path(d) / 'src', Path(d) / 'html'
         stage_site(src)
-        shutil.copy2(_mathjax(), src / '_static')
         options = ['-q', '-W', '--keep-going', '-b', 'html', '-d', f'{d}/doctrees']
         command = [sys.executable, '-m', 'sphinx', *options, str(src), str(html)]
         r = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if r.returncode:
             raise SiteError('Sphinx found faults:\n' + r.stdout.replace(f'{src}/', '').strip())
+        slim_site(html)
         for o in (_made, '.nojekyll'):  # the second: GitHub publishes folders that begin with _, too
             (html / o).touch()
         if out.is_dir():

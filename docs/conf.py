@@ -2,13 +2,16 @@
 project is in site.json."""
 
 import json
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # formulas.py
 
 site = json.loads(Path(__file__).with_name('site.json').read_text(encoding='utf-8'))
 project, author, release = site['lib'], site['author'], site['version']
 copyright = site['copyright']
 
-extensions = ['myst_nb', 'sphinx_design', 'sphinx_copybutton', 'sphinx.ext.mathjax']
+extensions = ['myst_nb', 'sphinx_design', 'sphinx_copybutton', 'formulas']
 exclude_patterns = ['extra', 'notebooks', 'README.md']
 nitpicky = True  # a reference that leads nowhere is a warning, and the command makes errors of warnings
 suppress_warnings = ['myst.header']  # a page may go from ## to ####
@@ -23,9 +26,7 @@ add_module_names = False
 toc_object_entries_show_parents = 'hide'
 python_maximum_signature_line_length = None
 
-mathjax_path = 'tex-svg.js'  # one file, no fonts
-mathjax_options = {'defer': 'defer'}
-mathjax3_config = dict(options=dict(enableMenu=False))
+html_math_renderer = 'mathml'  # of formulas.py
 
 html_theme = 'furo'
 html_title, html_baseurl = site['lib'], site['base'] + '/'

@@ -72,9 +72,9 @@ CELLS: dict[str, Cell] = dict(
     cifar10=Cell(
         'What is in the picture?',
         'The picture is made as small as those of CIFAR-10, 32 by 32 pixels, and sorted into one of ten classes. '
-        'The network learnt from photographs; our samples are drawings.',
-        ('cifar10_from_scratch',),
-        'A small picture, and the probabilities that the network gives to ten classes',
+        'The heatmap shows where the network finds a class. It learnt from photographs; our samples are drawings.',
+        ('cifar10_from_scratch', 'transfer_cam'),
+        'A small picture with a heatmap over it, and the probabilities that the network gives to ten classes',
     ),
 )
 NO_SCRIPT = 'This is a still picture. On a web server, and with JavaScript, the cell is alive.'
@@ -257,7 +257,7 @@ def about_model(
 ) -> str:  # HTML, one line
     "Where a network comes from, and how well it does."
     c = {k: v for k, v in (card['card'] or {}).items() if v is not None}
-    data = re.sub(r',? *https?://\S+', '', c.get('data', ''))  # the way to the data is on the lesson's page
+    data = re.sub(r',? *https?://[^\s,]+', '', c.get('data', ''))  # the way to the data is on the lesson's page
     facts = [
         f'{c["metric"]} {c["score"]:.4g}' if 'score' in c else '',
         f'seed {c["seed"]}' if 'seed' in c else '',
@@ -295,7 +295,7 @@ def cell_html(
     ]
     lines += [f'<link rel="stylesheet" href="{up}_static/live/live.css">']
     if live:
-        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card') and v is not None}
+        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card', 'heatmap') and v is not None}
         lines += [
             f'<p class="live-about">{about_model(card)}</p>',
             f'<script type="application/json">{json.dumps(known).replace("<", chr(92) + "u003c")}</script>',

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import matplotlib  # noqa: E402
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 import lesson7_lib.apps.experiments  # noqa: E402, F401  (registers the experiments)
 from lesson7_lib.apps.onnx import to_onnx  # noqa: E402
@@ -25,6 +28,7 @@ from lesson7_lib.core.metrics import accuracy  # noqa: E402
 from lesson7_lib.human_numbers_rnn import predict_words, share_right  # noqa: E402
 from lesson7_lib.text.evaluate import full_pass  # noqa: E402
 from lesson7_lib.unet import street_data  # noqa: E402
+from lesson7_lib.vision.class_maps import map_and_scores, map_offset  # noqa: E402
 from lesson7_lib.vision.mask_metrics import evaluate_masks  # noqa: E402
 from lesson7_lib.vision.restorers import load_restorer  # noqa: E402
 
@@ -166,7 +170,29 @@ def export(names: Iterable[str], dest: Path) -> list[Path]:
         else:
             learn = load_learner(WEIGHTS / name, device='cpu')
             made.append(to_onnx(learn, dest / name, card=card_of(name), **MODELS[name].options))
+            if name == 'cifar10':
+                add_heatmap(learn, made[-1])
     return made
+
+
+def gradients_of(model: nn.Module, x: Tensor) -> Tensor:
+    "Of each class's score by each channel of the last map, summed over the places (classes, channels): Grad-CAM's weights."
+    acts, scores = map_and_scores(model, x)
+    with torch.enable_grad():
+        return torch.stack([torch.autograd.grad(o, acts, retain_graph=True)[0].sum((0, 2, 3)) for o in scores.sum(0)])
+
+
+def add_heatmap(learn: Learner, folder: Path) -> None:
+    """What a heatmap of an exported classifier is made of, beside its last map, as `heatmap` in model.json. Raises `ValueError` where
+    Grad-CAM's weights depend on the picture: then a browser would need gradients."""
+    size = learn.data.x_list.c, *MODELS['cifar10'].options['trained_size']
+    weights, others = [gradients_of(learn.model, torch.rand(1, *size)) for _ in range(2)]
+    if not torch.allclose(weights, others, atol=1e-6):
+        raise ValueError('the head of this network is not linear: its heatmaps need gradients')
+    colours = (matplotlib.colormaps['turbo'](np.linspace(0, 1, 64))[:, :3] * 255).round().astype(int)
+    heatmap = dict(weights=weights.tolist(), offset=map_offset(learn.model, size), colours=colours.tolist())
+    file = folder / 'model.json'
+    file.write_text(json.dumps(dict(json.loads(file.read_text(encoding='utf-8')), heatmap=heatmap)), encoding='utf-8')
 
 
 def photo_card() -> dict[str, Any]:

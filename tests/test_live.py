@@ -20,12 +20,14 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from test_site import DESK, PHONE, Site, cannot
+import torch
+from test_site import BEFORE_A_CLICK, DESK, PHONE, Site, cannot
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'docs'))
-BEFORE_A_CLICK = 400_000  # bytes of a page, pictures aside
 RESTORED_WITHIN = 15  # seconds, a photo of 640×480
+
+CELLS_BY_KEYS = ('digits', 'streets', 'photo', 'count', 'nietzsche', 'cifar10')
 
 # An array of the cell's `last`, as text: numbers would be written digit by digit.
 ARRAY = """(section, name) => { const at = name.split('.').reduce((o, k) => o[k], section.last);
@@ -349,13 +351,29 @@ def check_nietzsche(cell):
 
 
 def check_cifar10(cell):
-    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's."
+    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's; so are the heatmaps, by Grad-CAM."
+    from lesson7_lib.core.learner import load_learner
+    from lesson7_lib.vision.class_maps import fit_maps, grad_cam_maps, map_offset
+
+    model = load_learner(ROOT / 'weights' / 'cifar10', device='cpu').model
     cell.click('What is it?')
     for how in ('', 'choose', 'drop', 'paste'):
         if how:
             cell.choose_picture(street_picture()[:, : 200 + 100 * len(how)], how=how)
         cell.wait()
-        near(cell.array('scores'), cell.picture(cell.array('pixels').reshape(1, 3, 32, 32)))
+        pixels = cell.array('pixels').reshape(1, 3, 32, 32)
+        near(cell.array('scores'), cell.picture(pixels))
+        for name in ('the likeliest class', 'ship'):
+            cell.box.get_by_label('Where is').select_option(name)
+            shown = cell.last('shown')
+            assert shown == (
+                cell.array('scores').argmax() if name == 'the likeliest class' else cell.card['classes'].index(name)
+            )
+            maps = grad_cam_maps(model, torch.from_numpy(cell.normalised(pixels)), [int(shown)])
+            near(cell.array('heat'), fit_maps(maps, (32, 32), map_offset(model, (3, 32, 32))))
+            assert name == 'ship' or cell.array('heat').max() == 1
+    cell.slide('Heatmap', 30)
+    assert cell.box.locator('.live-heat').evaluate('o => getComputedStyle(o).opacity') == '0.3'
 
 
 def check_labels(page):
@@ -369,6 +387,64 @@ def check_labels(page):
         page.keyboard.press('Tab')
         reached.add(page.evaluate("[...document.querySelectorAll('.live *')].indexOf(document.activeElement)"))
     assert len(reached - {-1}) == len(names), f'{len(reached - {-1})} of {len(names)} can be reached'
+
+
+def tab_to(page, label, most=80):
+    "Presses Tab until the control with this name has the focus."
+    name = """(o => o.getAttribute('aria-label') || o.labels?.[0]?.innerText || o.innerText || '')(document.activeElement)"""
+    for _ in range(most):
+        page.keyboard.press('Tab')
+        if page.evaluate(name).strip().startswith(label):
+            assert page.evaluate('document.activeElement.matches(":focus-visible")')
+            return
+    raise AssertionError(f'{most} times Tab did not reach {label!r}')
+
+
+def use_keyboard(page, folder):
+    "All cells one after the other, by Tab, arrow keys, Enter and Space alone."
+    keys, cells = page.keyboard, {o: Cell(page, folder, o) for o in CELLS_BY_KEYS}
+    tab_to(page, 'Drawing field')
+    keys.press('Space')
+    for _ in range(14):
+        keys.press('ArrowDown')
+    keys.press('Space')
+    assert 'reads 1' in cells['digits'].says('reads')
+    tab_to(page, 'Clear')
+    keys.press('Enter')
+    page.wait_for_function('!document.querySelector("#live-digits").last')
+    tab_to(page, 'Find the classes')
+    keys.press('Enter')
+    cells['streets'].says('classes on')
+    tab_to(page, 'Overlay')
+    before = page.evaluate('document.activeElement.ariaValueText')
+    keys.press('ArrowRight')
+    assert page.evaluate('document.activeElement.ariaValueText') != before
+    tab_to(page, 'Noise')
+    keys.press('ArrowRight')
+    cells['photo'].says('pixels')
+    tab_to(page, 'Restore')
+    keys.press('Space')
+    cells['photo'].says('Restoring')
+    tab_to(page, 'Cancel')
+    keys.press('Space')
+    cells['photo'].says('Cancelled')
+    tab_to(page, 'Count on')
+    keys.press('Enter')
+    cells['count'].says('numbers right')
+    tab_to(page, 'Write')
+    keys.press('Enter')
+    page.wait_for_function('document.querySelector("#live-nietzsche").last?.scores.length > 3')
+    tab_to(page, 'Stop')
+    keys.press('Enter')
+    cells['nietzsche'].says('Stopped')
+    tab_to(page, 'What is it?')
+    keys.press('Enter')
+    cells['cifar10'].says('ten classes')
+    tab_to(page, 'Heatmap')
+    keys.press('ArrowLeft')
+    tab_to(page, 'Where is')
+    keys.press('ArrowDown')
+    assert cells['cifar10'].last('shown') == 0
 
 
 def test_without_runtime(tmp_path, monkeypatch):
@@ -413,6 +489,9 @@ def test_live_cells(tmp_path):
         check_nietzsche(cells['nietzsche'])
         check_cifar10(cells['cifar10'])
         check_labels(page)
+        keys = site.open(**DESK)  # a page that the mouse has not touched
+        keys.goto(site.base + site.where, wait_until='networkidle')
+        use_keyboard(keys, folder)
         phone = site.open(**PHONE, is_mobile=True, has_touch=True)
         phone.goto(site.base + site.where, wait_until='networkidle')
         site.check_width(phone)

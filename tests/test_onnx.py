@@ -27,7 +27,7 @@ PICTURES = (
     'DynamicUnet FastUnet AddUnet RestorationNet today_mnist ConvNet ConvNet2 ConvBnNet ConvBnNet2 Resnet Resnet2 TodayCifar '
     'Embedder SiameseModel'
 ).split()
-ONE_SIZE = 'basic_cnn conv_cnn resnet_mnist deep_cnn SimpleNet basic_critic basic_generator'.split()
+ONE_SIZE = 'gan_critic basic_cnn conv_cnn resnet_mnist deep_cnn SimpleNet basic_critic basic_generator'.split()
 TEXTS = (
     'Model0 Model1 Model2 Model3 Model4 Model5 CausalTransformer LanguageModel Tagger CharSeqStatefulRnn CharSeqStatefulGRU '
     'CharSeqStatefulLSTM'
@@ -95,8 +95,8 @@ def test_parity(name, tmp_path):
 
 def test_every_network_is_here():
     "What takes pictures, texts or rows and is no part of a network; the others are layers, losses and encoders."
-    parts = (  # gan_critic: its SelfAttention has no counterpart in ONNX and is refused
-        'gan_critic Lambda torchvision_body GANModule FastBlock SigmoidRange SeqDropout TextEncoder TextClassifier BatchNorm1dFlat ResBlock '
+    parts = (
+        'Lambda torchvision_body GANModule FastBlock SigmoidRange SeqDropout TextEncoder TextClassifier BatchNorm1dFlat ResBlock '
         'MergeLayer SequentialEx TodayBlock PixelShuffle_ICNR SelfAttention UnetBlock NoSkip ResnetBlock LateBlock AddBlock '
         'plain_generator FlattenedLoss MSELossFlat L1LossFlat BCEWithLogitsFlat CrossEntropyFlat Flatten res_block AdaptiveLoss NoopLoss '
         'WassersteinLoss FeatureLoss LPIPSLoss FrequencyLoss PixelLoss NumberClassifier AttentionBlock FeatureMaps FeatureDistance '

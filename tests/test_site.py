@@ -45,6 +45,14 @@ KINDS = (
     'results.html',
     'genindex.html',
 )
+BEFORE_A_CLICK = 400_000  # bytes that a page may load before it is used, pictures aside
+# the longest lessons, most of it their text and code; and the search, which is used by opening it: its index is most of it
+HEAVIER = {
+    'human_numbers_rnn.html': 490_000,
+    'feature_loss.html': 425_000,
+    'unet.html': 420_000,
+    'search.html': 800_000,
+}
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
 
@@ -84,6 +92,7 @@ class Site:
             o.relative_to(self.folder).as_posix() for o in self.folder.rglob('*.html') if '_static' not in o.parts
         )
         self.ids, self.links = {}, []
+        self.loaded, self.weights = [], {}  # addresses that were asked for; page -> bytes before it is used
 
     def __enter__(self):
         from playwright.sync_api import sync_playwright
@@ -113,6 +122,7 @@ class Site:
         ctx = self.browser.new_context(viewport=dict(width=width, height=height), **kw)
         ctx.set_default_timeout(PATIENCE)
         page = ctx.new_page()
+        page.on('request', lambda r: self.loaded.append(r.url) if r.resource_type != 'image' else None)
         page.on('request', lambda r: None if self.is_ours(r.url) else self.fault(f'asks elsewhere for {r.url}'))
         page.on('console', lambda m: self.fault(f'console: {m.text}') if m.type in ('error', 'warning') else None)
         page.on('pageerror', lambda e: self.fault(f'script: {e}'))
@@ -124,9 +134,9 @@ class Site:
 
     def visit(self, page, where):
         "Opens one page and looks at what is on it."
-        self.where = where
+        self.where, self.loaded = where, []
         page.goto(self.base + where, wait_until='load')
-        page.evaluate('window.MathJax?.startup?.promise')
+        self.weights[where] = sum(self.bytes_loaded().values())
         page.eval_on_selector_all('details', 'e => e.forEach(o => o.open = true)')
         page.evaluate(LOAD_ALL)
         for src in page.eval_on_selector_all('img', 'e => e.filter(o => !o.naturalWidth).map(o => o.src.slice(0, 90))'):
@@ -135,9 +145,9 @@ class Site:
             'article img:not([alt]), article img[alt=""]', 'e => e.map(o => o.src.slice(-60))'
         ):
             self.fault(f'picture without text: {src}')
-        plain = (
-            page.locator('.math:not(:has(mjx-container))').count()
-            + page.locator('mjx-merror, [data-mjx-error]').count()
+        plain = page.eval_on_selector_all(
+            '.math',
+            'e => e.filter(o => !o.querySelector("math")?.getBoundingClientRect().width || /\\\\/.test(o.innerText)).length',
         )
         if plain:
             self.fault(f'{plain} formulas not typeset')
@@ -189,7 +199,7 @@ class Site:
         "A slider that a notebook has saved turns its pictures by the keyboard, without a kernel."
         self.where, moved = 'slider', 0
         for where in self.pages:
-            if 'type="range"' not in (self.folder / where).read_text(encoding='utf-8'):
+            if not re.search('type="?range', (self.folder / where).read_text(encoding='utf-8')):
                 continue
             page.goto(self.base + where, wait_until='load')
             for box in page.query_selector_all('.l7-widget:has(input[type=range]:not([disabled]))'):
@@ -206,13 +216,30 @@ class Site:
 
     def first_view(self, page, where):
         "Opens a page; what it loads before it is used, pictures aside: path -> bytes."
-        loaded, self.where = [], where
-        page.on('request', lambda r: loaded.append(r.url) if r.resource_type != 'image' else None)
+        self.where, self.loaded = where, []
         page.goto(self.base + where, wait_until='networkidle')
-        files = {unquote(urlsplit(o).path[1:]) for o in loaded if o.startswith(self.base) and '/samples/' not in o}
-        return {o: (self.folder / o).stat().st_size for o in sorted(files)}
+        return self.bytes_loaded()
 
-    def check_live(self, page, where='try.html', most=400_000):
+    def bytes_loaded(self):
+        "What was loaded since `loaded` was emptied, pictures aside, those inside a page, too: path -> bytes."
+        ours = {unquote(urlsplit(o).path[1:]) for o in self.loaded if o.startswith(self.base) and '/samples/' not in o}
+        sizes = {o: (self.folder / o).stat().st_size for o in sorted(ours)}
+        for o in sizes:
+            if o.endswith('.html'):
+                text = (self.folder / o).read_text(encoding='utf-8')
+                sizes[o] -= sum(map(len, re.findall(r'data:image/[^"\')>\s]*', text)))
+        return sizes
+
+    def check_weights(self):
+        "No page is heavy before it is used."
+        heavy = sorted(self.weights, key=self.weights.get, reverse=True)
+        print('bytes before a click:', *[f'{o} {self.weights[o]:,}' for o in heavy[:12]], sep='\n  ')
+        for where in heavy:
+            if self.weights[where] > (most := HEAVIER.get(where, BEFORE_A_CLICK)):
+                self.where = where
+                self.fault(f'{self.weights[where]:,} bytes before a click, more than {most:,}')
+
+    def check_live(self, page, where='try.html', most=BEFORE_A_CLICK):
         "A page with live cells is light until one is used; then its network answers. tests/test_live.py tries all cells."
         early = self.first_view(page, where)
         if not page.locator('#live-count[data-cell]').count():
@@ -237,6 +264,7 @@ def read_site(folder, search=('res_block', 'resnet_mnist.html'), pages=None):
             s.visit(phone, where)
         if not pages:
             s.check_links()
+            s.check_weights()
             s.check_search(desk, *search)
             s.check_slider(desk)
             s.check_live(desk)
@@ -257,7 +285,7 @@ def planted(site, tmp, page='index.html'):
     )
     text = (site / page).read_text(encoding='utf-8')
     text = text.replace('</article>', body + '</article>', 1)
-    text = text.replace('</body>', '<div style="width: 700px">7</div></body>', 1)
+    text += '<div style="width: 700px">7</div>'
     (copy / page).write_text(text, encoding='utf-8')
     with Site(copy) as s:
         p = s.open(**PHONE)

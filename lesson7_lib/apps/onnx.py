@@ -14,7 +14,7 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +118,33 @@ def _largest(x: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
     return x.amax((-2, -1), keepdim=True), x.flatten(-2).argmax(-1, keepdim=True)[..., None]
 
 
-_in_place_of = {torch.ops.aten.adaptive_max_pool2d.default: _largest}
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    "`scaled_dot_product_attention` of sequences (n, length, width)."
+    if attn_mask is not None or dropout_p or is_causal or enable_gqa:
+        raise NotImplementedError('attention without an axis for heads: a mask or dropout is not written as ONNX')
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    return scores.softmax(-1) @ value
+
+
+_attend = torch.ops.aten.scaled_dot_product_attention.default
+_in_place_of = {torch.ops.aten.adaptive_max_pool2d.default: _largest, _attend: _attention}
+
+
+def _to_replace(program: torch.export.ExportedProgram) -> dict[Any, Callable]:
+    "What a program has of that which ONNX has not; attention with an axis for heads it has."
+    nodes = program.graph.nodes
+    plain = {o.target for o in nodes if o.target is not _attend or o.args[0].meta['val'].ndim == 3}
+    return {k: v for k, v in _in_place_of.items() if k in plain}
 
 
 def _follow(
@@ -133,8 +159,8 @@ def _follow(
             shapes[x] = dict.fromkeys(axes, torch.export.Dim.AUTO)
     with torch.no_grad():
         program = torch.export.export(net, tuple(inputs), dynamic_shapes=shapes, strict=False)
-    is_used = any(node.target in _in_place_of for node in program.graph.nodes)
-    return program.run_decompositions(_in_place_of) if is_used else program  # it takes as long as all the rest
+    replaced = _to_replace(program)
+    return program.run_decompositions(replaced) if replaced else program  # it takes as long as all the rest
 
 
 def _write(

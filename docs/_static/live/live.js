@@ -740,28 +740,52 @@ function writeCell(section, box, model, status, card) {
 function classifyCell(section, box, model, status, card) {
   const [height, width] = card.size ?? card.trained_size ?? [32, 32];
   const view = canvas(width, height, { class: 'live-view live-pixels', role: 'img', 'aria-label': `the picture as the network sees it, ${width} by ${height} pixels` });
+  const heat = canvas(width, height, { class: 'live-heat', role: 'img' });
   const shares = bars('Probability of each class'), maps = make('div', { class: 'live-maps' });
+  const amount = slider('Heatmap', { min: 0, max: 100, value: 50, show: v => `${v} %` }, v => { heat.style.opacity = v / 100; });
+  const which = make('select', { onchange: paint, disabled: true }, make('option', { value: '' }, 'the likeliest class'), ...card.classes.map((o, i) => make('option', { value: `${i}` }, o)));
   let awake = false;  // has the network been used, so that the next picture may go through it at once?
+  function forget() {
+    shares.show(card.classes, card.classes.map(() => undefined));
+    maps.replaceChildren();
+    delete section.last;
+    which.disabled = true;
+    heat.hidden = true;
+    status.say('');
+  }
   async function use({ image }) {
     const side = Math.min(image.width, image.height), square = canvas(side, side);
     pen(square).drawImage(image, (side - image.width) / 2, (side - image.height) / 2);
     pen(view).drawImage(resized(square, width, height), 0, 0);
-    shares.show(card.classes, card.classes.map(() => undefined));
-    maps.replaceChildren();
-    delete section.last;
-    status.say('');
+    forget();
     if (awake) await look();
+  }
+  // Where the network finds the class that is chosen.
+  function paint() {
+    const { last } = section;
+    if (!last?.heats) return;
+    last.shown = which.value === '' ? bestOf(last.shares) : +which.value;
+    last.heat = last.heats[last.shown].values;
+    const p = pen(heat), im = p.createImageData(width, height), { colours } = last;
+    last.heat.forEach((v, i) => im.data.set([...colours[Math.round(v * (colours.length - 1))], 255], 4 * i));
+    p.putImageData(im, 0, 0);
+    heat.style.opacity = amount.input.value / 100;
+    heat.setAttribute('aria-label', `heatmap of the class ${card.classes[last.shown]}: red where it is found, blue where it is not`);
+    heat.hidden = false;
   }
   async function look() {
     const pixels = floats(view);
     awake = go.disabled = true;
     try {
-      const [{ data }, ...more] = await ask({ what: 'run', model, pixels, shape: [3, height, width] }, status);
+      const [{ data, heat: heats, colours }, ...more] = await ask({ what: 'run', model, pixels, shape: [3, height, width] }, status);
       const found = softmax(data), best = bestOf(found);
       showMaps(maps, more);
-      section.last = { pixels, scores: data, shares: found };
+      section.last = { pixels, scores: data, shares: found, heats, colours };
       shares.show(card.classes, found);
-      status.say(`${found[best] > 0.5 ? 'It sees' : 'It is not sure; first comes'} ${card.classes[best]}, with ${percent(found[best])}. It knows these ten classes only.`);
+      which.disabled = !heats;
+      paint();
+      const cells = heats ? ` The heatmap has ${heats[0].places.join('×')} places, red where the class is found.` : '';
+      status.say(`${found[best] > 0.5 ? 'It sees' : 'It is not sure; first comes'} ${card.classes[best]}, with ${percent(found[best])}. It knows these ten classes only.${cells}`);
     } catch (e) {
       status.fail(e);
     }
@@ -769,7 +793,9 @@ function classifyCell(section, box, model, status, card) {
   }
   const go = button('What is it?', look, { class: 'go' });
   box.append(pictureSource(section, ['object_0.png', 'object_1.png', 'object_2.png'], use, status),
-    make('div', { class: 'live-two' }, make('div', {}, view, row(go)), shares), status, maps);
+    make('div', { class: 'live-two' }, make('div', {}, make('div', { class: 'live-over' }, view, heat), row(go)), shares),
+    row(amount, make('label', { class: 'live-choice' }, 'Where is ', which)), status, maps);
+  forget();
 }
 
 // ---- every frame of the page gets its cell

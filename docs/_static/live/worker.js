@@ -78,7 +78,32 @@ function normalised(pixels, card) {
 async function run({ ort, session, card }, { pixels, shape }) {
   const input = new ort.Tensor('float32', normalised(pixels, card), [1, ...shape]);
   const out = await session.run({ [session.inputNames[0]]: input });
-  return card.outputs.map(({ name }) => ({ name, dims: out[name].dims, data: out[name].data }));
+  const outputs = card.outputs.map(({ name }) => ({ name, dims: out[name].dims, data: out[name].data }));
+  if (card.heatmap) Object.assign(outputs[0], { colours: card.heatmap.colours, heat: heatmaps(outputs.at(-1), card.heatmap, shape.slice(1)) });
+  return outputs;
+}
+
+// Grad-CAM of every class at the size of the picture, each from 0 to 1, as in lesson7_lib.vision.class_maps: the channels of the last
+// map, weighted; what speaks against the class is left out.
+function heatmaps({ dims: [, n, h, w], data }, { weights, offset }, [height, width]) {
+  const shift = offset.map(Math.round);
+  const at = (i, size, cells, by) => {  // between which cells of the map a pixel is, and how far from the first
+    const moved = Math.min(Math.max(i - by, 0), size - 1);
+    const x = Math.max(0, (moved + 0.5) * cells / size - 0.5), first = Math.floor(x);
+    return [first, Math.min(first + 1, cells - 1), x - first];
+  };
+  return weights.map(row => {
+    const map = new Float32Array(h * w), big = new Float32Array(height * width);
+    for (let k = 0; k < n; k++) for (let i = 0; i < h * w; i++) map[i] += row[k] * data[k * h * w + i];
+    for (let i = 0; i < h * w; i++) map[i] = Math.max(0, map[i]);
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+      const [top, bottom, down] = at(y, height, h, shift[0]), [left, right, along] = at(x, width, w, shift[1]);
+      const line = r => map[r * w + left] * (1 - along) + map[r * w + right] * along;
+      big[y * width + x] = line(top) * (1 - down) + line(bottom) * down;
+    }
+    const low = big.reduce((a, b) => Math.min(a, b)), high = big.reduce((a, b) => Math.max(a, b));
+    return { places: [h, w], values: big.map(o => high > low ? (o - low) / (high - low) : 0) };
+  });
 }
 
 // ---- a picture is restored, tile by tile, with the tiles of lesson7_lib.apps.restore
