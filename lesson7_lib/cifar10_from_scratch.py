@@ -499,12 +499,7 @@ cifar_experiments = register_experiments(
         _twice,
         _bn,
         _deep,
-        _bn.but(
-            'conv-bn-deep-same',
-            model=_deep.model,
-            lecture=None,
-            note="twice as deep, with conv-bn's epochs and rates",
-        ),
+        _bn.but('conv-bn-deep-same', model=_deep.model, lecture=None, note="twice as deep, conv-bn's epochs and rates"),
         _resnet,
         _bn.but('resnet-same', model=_resnet.model, lecture=None, note="with skips, with conv-bn's epochs and rates"),
         _bn.but(
