@@ -7,25 +7,19 @@ __all__ = ['checks', 'stand_in_weights', 'URLs', 'NotAvailableError', 'ChecksumE
            'fetch_file', 'is_complete', 'set_aside', 'ensure_data', 'mirror_has', 'install_data', 'find_weights']
 
 # %% ../../nbs/core/04_download.ipynb #ac78ed0c
-import bz2
 import codecs
-import errno
-import gzip
 import hashlib
 import http.client
 import json
-import lzma
 import os
 import re
 import secrets
 import shutil
 import ssl
-import tarfile
 import time
 import urllib.error
 import urllib.request
 import warnings
-import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
