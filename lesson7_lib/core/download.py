@@ -30,7 +30,7 @@ from lesson7_lib.core.archives import (
     ArchiveError,
     DataError,
     archive_stem,
-    check_room,
+    check_space,
     decompress,
     is_archive,
     safe_extract,
@@ -258,7 +258,7 @@ def fetch_file(
     try:
         with _source(src) as (f, n), atomic_write(dest) as out:
             with describe_error(dest):
-                check_room(n or 0, dest)
+                check_space(n or 0, dest)
             h = hashlib.new(algo)
             done = 0
             for b in progress(_received(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):
