@@ -7,25 +7,19 @@ __all__ = ['checks', 'stand_in_weights', 'URLs', 'NotAvailableError', 'ChecksumE
            'fetch_file', 'is_complete', 'set_aside', 'ensure_data', 'mirror_has', 'install_data', 'find_weights']
 
 # %% ../../nbs/core/04_download.ipynb #ac78ed0c
-import bz2
 import codecs
-import errno
-import gzip
 import hashlib
 import http.client
 import json
-import lzma
 import os
 import re
 import secrets
 import shutil
 import ssl
-import tarfile
 import time
 import urllib.error
 import urllib.request
 import warnings
-import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -36,7 +30,7 @@ from lesson7_lib.core.archives import (
     ArchiveError,
     DataError,
     archive_stem,
-    check_room,
+    check_space,
     decompress,
     is_archive,
     safe_extract,
@@ -264,7 +258,7 @@ def fetch_file(
     try:
         with _source(src) as (f, n), atomic_write(dest) as out:
             with describe_error(dest):
-                check_room(n or 0, dest)
+                check_space(n or 0, dest)
             h = hashlib.new(algo)
             done = 0
             for b in progress(_received(f), total=-(-n // (1 << 20)) if n else None, desc=f'{what} (MB)'):

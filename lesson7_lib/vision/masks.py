@@ -284,7 +284,7 @@ def _size(fn):
     try:
         with PIL.Image.open(fn) as im:
             return shown_size(im)
-    except _odd:
+    except read_errors:
         return None
 
 # %% ../../nbs/vision/07_masks.ipynb #c4dc266b

@@ -37,8 +37,8 @@ import test_download
 import torch
 from PIL import Image
 
-from lesson7_lib.core.columns import read_table
 from lesson7_lib.core.archives import ArchiveError, safe_extract
+from lesson7_lib.core.columns import read_table
 from lesson7_lib.text.text_list import TextError, TextList
 from lesson7_lib.vision.masks import MaskError, read_mask
 from lesson7_lib.vision.photo import ImageError, decode_image, open_photo
