@@ -83,8 +83,8 @@ def live_page(fn):
     import torch
 
     from lesson7_lib.apps.demo import digit_models
-    from lesson7_lib.apps.demo_live import counter_card, digit_card, live_files, live_html
-    from lesson7_lib.apps.report import Section, page_html, stage_html
+    from lesson7_lib.apps.demo_live import counter_section, digit_section, live_files
+    from lesson7_lib.apps.report import page_html, stage_html
     from lesson7_lib.human_numbers_rnn import Model5, numbers_data
 
     torch.manual_seed(1)
@@ -94,13 +94,12 @@ def live_page(fn):
             for o in (m.weight.data, m.bias.data, m.running_mean, m.running_var):
                 o.uniform_(0.3, 1.2)
     norm = SimpleNamespace(mean=torch.tensor([0.13]), std=torch.tensor([0.31]))
-    cards = dict(
-        digits=digit_card(SimpleNamespace(model=digits, data=SimpleNamespace(norm=norm))),
-        count=counter_card(SimpleNamespace(model=counter, data=data)),
-    )
-    sections = [Section(k, '', [live_html(k, card, k)]) for k, card in cards.items()]
-    script, style = live_files()
-    page = page_html([stage_html('01', 'Live', [], '', sections)], 'Live', '', [], script=script, style=style)
+    sections = [
+        digit_section(SimpleNamespace(model=digits, data=SimpleNamespace(norm=norm))),
+        counter_section(SimpleNamespace(model=counter, data=data)),
+    ]
+    parts = [stage_html('01', 'Live', [], '', sections)]
+    page = page_html(parts, 'Live', '', [], **live_files(parts))
     fn.write_text(page, encoding='utf-8')
     return digits.eval(), counter.eval(), data
 
