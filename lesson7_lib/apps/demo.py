@@ -323,13 +323,9 @@ def numbers_stage(
     for said in counted.values():
         job.say(*[f"{'✓' if ok else '✗'} {n:,}  {o}" for n, o, ok in said['Transformer']], '')
     places = {k: place_accuracy(o.preds, o.data.vocab) for k, o in learns.items()}
-    table = Table(
-        ['place', 'words', *learns],
-        [
-            [p, n, *[f'{o[p][0]:.1%}' if p in o else '' for o in places.values()]]
-            for p, (_, n) in places['Transformer'].items()
-        ],
-    )
+    first = places['Transformer']
+    rows = [[p, n, *[f'{o[p][0]:.1%}' if p in o else '' for o in places.values()]] for p, (_, n) in first.items()]
+    table = Table(['place', 'words', *learns], rows)
     t, right = learns['Transformer'], sum(ok for o in counted.values() for *_, ok in o['Transformer'])
     facts = [
         (f'{t.share:.2%}', 'of 13,016 words predicted right by the Transformer'),
@@ -669,7 +665,7 @@ def run_demo(
     page = page_html(
         parts,
         'Trained just now, on this machine',
-        'What the lessons of lesson7_lib do when they run: nothing here was prepared, nothing is loaded from elsewhere.',
+        'What the lessons of lesson7_lib do when they run: nothing was prepared, nothing is loaded from elsewhere.',
         foot,
         **live_files(parts),
     )
