@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from .demo_live import counter_card, digit_card, live_files, live_html
+from .demo_live import counter_section, digit_section, live_files
 from lesson7_lib.apps.report import (
     DemoError,
     Section,
@@ -185,11 +185,6 @@ _texts = dict(
         'What it says',
         'Digits of the validation set, which it has never seen in training, with its answer and how sure it is.',
     ),
-    live=(
-        'Draw a digit',
-        'The ResNet that was trained for this page, in your browser. Draw a digit: it is moved and scaled like those '
-        'of MNIST, and read after every stroke.',
-    ),
     worst=(
         'Where it fails',
         'Of the same set, the digits to which it gave the least probability for the right answer, the worst first. '
@@ -245,12 +240,12 @@ def digits_stage(
         lr=lr_plot(*learn.lr_curve),
         loss=loss_plot(learn),
         says=answer_tiles(learn, preds, targs, sample),
-        live=live_html('digits', digit_card(learn), 'Drawing a digit for the network to read'),
         worst=answer_tiles(learn, preds, targs, order[:20]),
         table=table_html(table, 'Accuracy on the validation set', 'results of the three models'),
         layers=scroll(f'<pre>{escape(str(learn.summary()))}</pre>', 'layers of the ResNet'),
     )
     sections = [Section(*_texts[k], [pieces[k]]) for k in _texts]
+    sections.insert(4, digit_section(learn))
     return dict(facts=facts, note=_note['real' if job.full else 'built_in'], sections=sections)
 
 # %% ../../nbs/apps/07_demo.ipynb #b7b39681
@@ -329,10 +324,8 @@ def numbers_stage(
         job.say(*[f"{'✓' if ok else '✗'} {n:,}  {o}" for n, o, ok in said['Transformer']], '')
     places = {k: place_accuracy(o.preds, o.data.vocab) for k, o in learns.items()}
     first = places['Transformer']
-    table = Table(
-        ['place', 'words', *learns],
-        [[p, n, *[f'{o[p][0]:.1%}' if p in o else '' for o in places.values()]] for p, (_, n) in first.items()],
-    )
+    rows = [[p, n, *[f'{o[p][0]:.1%}' if p in o else '' for o in places.values()]] for p, (_, n) in first.items()]
+    table = Table(['place', 'words', *learns], rows)
     t, right = learns['Transformer'], sum(ok for o in counted.values() for *_, ok in o['Transformer'])
     facts = [
         (f'{t.share:.2%}', 'of 13,016 words predicted right by the Transformer'),
@@ -352,12 +345,7 @@ def numbers_stage(
             'The same from 8,246: eight thousand as the beginning of a number was never seen in training.',
             [table_html(count_table(counted[8246]), 'Counting on from 8,246', 'numbers counted by both models')],
         ),
-        Section(
-            'Let it count on',
-            'The GRU that was trained for this page, in your browser. It reads three numbers and counts on from its own '
-            'words; the bars are the probabilities of its next word.',
-            [live_html('count', counter_card(learns['GRU']), 'Letting the network count on')],
-        ),
+        counter_section(learns['GRU']),
         Section(
             'Where they fail',
             'How often each place of a number is predicted right when all words before it are the true ones.',
@@ -677,10 +665,9 @@ def run_demo(
     page = page_html(
         parts,
         'Trained just now, on this machine',
-        'What the lessons of lesson7_lib do when they are run: nothing on this '
-        'page was prepared, and nothing is loaded from elsewhere.',
+        'What the lessons of lesson7_lib do when they run: nothing was prepared, nothing is loaded from elsewhere.',
         foot,
-        **(dict(zip(('script', 'style'), live_files(), strict=True)) if any(' data-live=' in o for o in parts) else {}),
+        **live_files(parts),
     )
     with atomic_write(fn, 'w') as f:
         f.write(page)
