@@ -211,7 +211,7 @@ class AdaptiveGANSwitcher(FixedGANSwitcher):
         "Is it time to switch, after `done` batches of one network?"
         thresh = self.thresh[self.learn.gan_trainer.gen_mode]
         capped = self.max_batches is not None and self.done >= self.max_batches
-        return thresh is None or capped or self.learn.loss.item() < thresh
+        return thresh is None or capped or self.learn.processes.mean(self.learn.loss.detach()).item() < thresh
 
 # %% ../nbs/03_crappify_gan.ipynb #4141f231
 class GANDiscriminativeLR(LearnerCallback):
@@ -288,12 +288,21 @@ class GANLearner(Learner):
         self.opt = GANOptimizers(*opts)
         self._set_wd(wds)
 
+    def to_distributed(
+        self,
+        some_unused: bool = True,  # each batch goes through one of the two networks
+    ) -> 'GANLearner':  # the learner
+        "As `Learner.to_distributed`."
+        return super().to_distributed(some_unused)
+
     def export(
         self,
         folder: str | Path = 'export',  # within the learner's `path`
     ) -> Path:  # the folder
         "Write the generator, for `load_learner`: the critic is not needed to make images."
-        return Learner(self.data, self.model.generator, path=self.path).export(folder)
+        learn = Learner(self.data, self.model.generator, path=self.path)
+        learn.processes = self.processes
+        return learn.export(folder)
 
     @classmethod
     def from_learners(
