@@ -193,8 +193,8 @@ def test_two_processes_as_one_with_twice_the_batch(originals, tmp_path):
 
 def test_killed_processes_go_on(originals, tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
-    running = begin(originals, 2, killed, 'gru', 4, 0.02)
-    finish(begin(originals, 2, whole, 'gru', 4, 1e-9))
+    running = begin(originals, 2, killed, 'gru', 4, 0.05)
+    alone = begin(originals, 2, whole, 'gru', 4, 1e-9)
     until = time.monotonic() + 60
     while not (killed / 'gru2/models/run.safetensors').exists() and time.monotonic() < until:
         time.sleep(0.02)
@@ -202,6 +202,7 @@ def test_killed_processes_go_on(originals, tmp_path):
     for p in running:
         p.kill()
     assert -signal.SIGKILL in [p.wait() for p in running]
+    finish(alone)
     finish(begin(originals, 2, killed, 'gru', 4, 1e-9))
     assert 'Resuming run.safetensors' in (killed / '2_0.txt').read_text()
     for a, b in zip(read(whole, 2), read(killed, 2)):
