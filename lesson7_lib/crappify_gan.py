@@ -244,6 +244,8 @@ class GANDiscriminativeLR(LearnerCallback):
 class GANLearner(Learner):
     "A learner whose model is a generator and a critic, trained in turn. `fit` and all else are the learner's."
 
+    some_unused = True  # in each batch, the weights of one of the two
+
     def __init__(
         self,
         data: DataBunch,  # inputs of the generator, and real images as targets
@@ -288,21 +290,12 @@ class GANLearner(Learner):
         self.opt = GANOptimizers(*opts)
         self._set_wd(wds)
 
-    def to_distributed(
-        self,
-        some_unused: bool = True,  # each batch goes through one of the two networks
-    ) -> 'GANLearner':  # the learner
-        "As `Learner.to_distributed`."
-        return super().to_distributed(some_unused)
-
     def export(
         self,
         folder: str | Path = 'export',  # within the learner's `path`
     ) -> Path:  # the folder
         "Write the generator, for `load_learner`: the critic is not needed to make images."
-        learn = Learner(self.data, self.model.generator, path=self.path)
-        learn.processes = self.processes
-        return learn.export(folder)
+        return self.processes.first(Learner(self.data, self.model.generator, path=self.path).export, folder)
 
     @classmethod
     def from_learners(

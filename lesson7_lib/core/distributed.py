@@ -21,11 +21,11 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .callback import Callback
-from .databunch import DataBunch, Part
+from .databunch import DataBunch
 from .env import default_device, defaults
 from .hooks import to_device
 from .metrics import WeightedMean
-from .training_state import hidden_state, set_hidden_state
+from .parallel import Part
 
 if TYPE_CHECKING:
     from lesson7_lib.core.learner import Learner
@@ -245,14 +245,12 @@ class Processes(OneProcess):
 # %% ../../nbs/core/14_distributed.ipynb #c1b9f1ef
 @patch
 def on_train_begin(self: Processes) -> None:
-    "Wrap the model; every process begins with the weights of the first one, and keeps its own hidden state."
+    "Wrap the model; every process begins with the weights of the first one, and with a hidden state of its own."
     learn = self.learn
-    hidden = hidden_state(learn.model, unset=True)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)  # PyTorch renames the setting `broadcast_buffers`
         self.wrapped = self.accelerator.prepare_model(learn.model)
     self.accelerator.free_memory()  # it holds no reference to the model
-    set_hidden_state(learn.model, hidden, exact=True)
     saved = learn.model.state_dict().keys()
     buffers = {k: b for k, b in learn.model.named_buffers() if k in saved}
     for k, b in self.first(to_device, buffers, 'cpu').items():

@@ -188,8 +188,8 @@ def call_model(
     except _errors as e:
         if isinstance(model, DistributedDataParallel) and 'finished reduction' in str(e):
             raise BatchError(
-                'Some weights got no gradient in the batch before, and the other processes wait for it. Expected is '
-                'a model that uses all its weights in each batch; otherwise call learn.to_distributed(some_unused=True).'
+                'Some weights got no gradient in the batch before, and the other processes wait for it. Expected is a '
+                'model that uses all its weights in each batch; otherwise call learn.to_distributed(some_unused=True).'
             ) from e
         if not isinstance(e, torch.cuda.OutOfMemoryError):
             explain_model(model.module if isinstance(model, DistributedDataParallel) else model, xb)

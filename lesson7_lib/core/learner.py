@@ -67,6 +67,8 @@ from lesson7_lib.core.training_state import (
 class Learner:
     "Train `model` on `data`."
 
+    some_unused = False  # are there weights that a batch may not use? See `to_distributed`
+
     def __init__(
         self,
         data: DataBunch,  # training and validation batches, device, path
@@ -556,10 +558,10 @@ def _precision(self: Learner, dtype, emulate=True):
 @patch
 def to_distributed(
     self: Learner,
-    some_unused: bool = False,  # are there weights that a batch may not use, as in a GAN?
+    some_unused: bool | None = None,  # may a batch leave out weights? None: only that of a `GANLearner`
 ) -> Learner:  # the learner
     "Train with all processes that `accelerate launch` has started. Raises `ImportError`, `ValueError`."
-    distribute(self, some_unused)
+    distribute(self, self.some_unused if some_unused is None else some_unused)
     return self
 
 # %% ../../nbs/core/15_learner.ipynb #40c2ce5b
