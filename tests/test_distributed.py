@@ -57,9 +57,12 @@ def conv(*args, **kwargs): return conv_layer(*args, norm_type=None, **kwargs)
 
 def cnn(**kwargs):
     from torchmetrics.classification import MulticlassAccuracy
+    from lesson7_lib.vision.batch_transforms import BatchTfms
+    from lesson7_lib.vision.transforms import get_transforms
     x, y = torch.rand(69, 1, 8, 8), torch.randint(0, 3, (69,))
     data = DataBunch.from_tensors(x[:48], y[:48], x[48:], y[48:], bs=BS, val_bs=4)  # six batches, the last of one item
     model = nn.Sequential(conv(1, 8, stride=2), conv(8, 8, stride=2), Flatten(), nn.Linear(32, 3))
+    data.train_ds.tfms = BatchTfms(get_transforms(max_warp=0.0)[0], size=8)
     torchs = MulticlassAccuracy(3, average='micro')
     torchs.name = 'torchmetrics'
     return Learner(data, model, metrics=[accuracy, Counted(), torchs], callback_fns=[CSVLogger, GradientClipping], **kwargs)
@@ -115,7 +118,7 @@ res = {}
 for kind in kinds.split(','):
     set_seed(3)
     learn = globals()[kind](path=place/f'{kind}{n}')
-    if n > 1: learn.to_distributed()
+    if n > 1 or kind == 'cnn': learn.to_distributed()  # in one process too: it augments by item
     set_seed(4)
     if kind == 'cnn':
         learn.lr_find(num_it=8)

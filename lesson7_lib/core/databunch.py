@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
-from .env import default_device, defaults, listify
+from .env import default_device, defaults, item_numbers, listify
 from .files import import_own, user_path
 from .hooks import to_device
 from lesson7_lib.core.items import (
@@ -117,6 +117,7 @@ class BatchLoader:
 
     order: Sequence[Tensor] | None = None  # the indices of each batch of the latest epoch
     part = Part()  # of several processes: which batches are for this one
+    item_key: tuple[int, int] | None = None  # (seed, epoch): transforms draw by item; None: from PyTorch's generator
     join_dim = 0  # the dimension along which batches are put together
 
     def __init__(
@@ -212,8 +213,10 @@ def raw(self: BatchLoader) -> Iterator[Any]:  # pairs of inputs and labels, on t
 
 @patch
 def __iter__(self: BatchLoader) -> Iterator[tuple[Any, Any]]:
-    for x, y in self.raw():
-        yield self.after(x, y)
+    for i, (x, y) in enumerate(self.raw()):
+        with item_numbers(self.item_key, self.order and self.order[i]):
+            x, y = self.after(x, y)
+        yield x, y
 
 
 @patch

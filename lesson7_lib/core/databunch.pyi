@@ -16,6 +16,7 @@ def fetch_batch(ds: Any, idxs: Tensor) -> Any: ...
 class BatchLoader:
     order: Sequence[Tensor] | None = None
     part: Any
+    item_key: tuple[int, int] | None = None
     join_dim: int
     dataset: Any
     bs: Any

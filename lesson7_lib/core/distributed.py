@@ -206,6 +206,8 @@ class Processes(OneProcess):
         self.n = self.accelerator.num_processes
         self.wrapped: nn.Module | None = None  # while it is trained
         self.own_rng: Tensor | None = None  # while the order of an epoch is drawn
+        self.seed = self.first(torch.initial_seed) % (1 << 62)  # of the numbers by item
+        self.fits = 0  # a second training augments in another way
 
     def __repr__(self) -> str:
         return f'process {self.rank} of {self.n}, {self.accelerator.device}'
@@ -257,14 +259,16 @@ def on_train_begin(self: Processes) -> None:
         buffers[k].data.copy_(b)
     self.averaged = [k for k, b in buffers.items() if b.is_floating_point()]
     learn.recorder.mean_of = self.mean
+    self.fits += 1
 
 
 @patch
 def on_epoch_begin(self: Processes) -> None:
-    "For the order of the items, all take over the first one's random numbers."
+    "For the order of the items, all take over the first one's random numbers. Augmentation has numbers by item."
     if self.n > 1:
         self.own_rng = torch.get_rng_state()
         torch.set_rng_state(self.first(torch.get_rng_state))
+    self.learn.data.train_dl.item_key = self.seed, (self.fits << 32) + self.learn.epoch
 
 
 @patch

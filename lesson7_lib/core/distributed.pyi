@@ -49,6 +49,8 @@ class Processes(OneProcess):
     n: Any
     wrapped: nn.Module | None
     own_rng: Tensor | None
+    seed: Any
+    fits: Any
     averaged: Any
     def __init__(self, some_unused: bool=False) -> None: ...
     def __repr__(self) -> str: ...
