@@ -35,7 +35,7 @@ setuptools.setup(
     zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs', 'onnx')},
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs', 'onnx', 'distributed')},
     entry_points=dict(
         console_scripts=cfg.get('console_scripts', '').split(), nbdev=[f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]
     ),

@@ -211,7 +211,7 @@ class AdaptiveGANSwitcher(FixedGANSwitcher):
         "Is it time to switch, after `done` batches of one network?"
         thresh = self.thresh[self.learn.gan_trainer.gen_mode]
         capped = self.max_batches is not None and self.done >= self.max_batches
-        return thresh is None or capped or self.learn.loss.item() < thresh
+        return thresh is None or capped or self.learn.processes.mean(self.learn.loss.detach()).item() < thresh
 
 # %% ../nbs/03_crappify_gan.ipynb #4141f231
 class GANDiscriminativeLR(LearnerCallback):
@@ -243,6 +243,8 @@ class GANDiscriminativeLR(LearnerCallback):
 # %% ../nbs/03_crappify_gan.ipynb #3b2b66db
 class GANLearner(Learner):
     "A learner whose model is a generator and a critic, trained in turn. `fit` and all else are the learner's."
+
+    some_unused = True  # in each batch, the weights of one of the two
 
     def __init__(
         self,
@@ -293,7 +295,7 @@ class GANLearner(Learner):
         folder: str | Path = 'export',  # within the learner's `path`
     ) -> Path:  # the folder
         "Write the generator, for `load_learner`: the critic is not needed to make images."
-        return Learner(self.data, self.model.generator, path=self.path).export(folder)
+        return self.processes.first(Learner(self.data, self.model.generator, path=self.path).export, folder)
 
     @classmethod
     def from_learners(

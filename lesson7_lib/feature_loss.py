@@ -254,6 +254,7 @@ class LossMetrics(LearnerCallback):
 
     def on_epoch_end(self) -> None:
         "Fill the columns."
+        self.learn.processes.add_up(self.means.values())
         self.learn.recorder.add_metrics([float(self.means[k].value) if self.learn.val else None for k in self.names])
 
 # %% ../nbs/04_feature_loss.ipynb #6cb46238

@@ -231,3 +231,35 @@ def test_augmented_variants_keep_the_order():
         preds, targs = learn.TTA(part, n=1)
         assert torch.allclose(preds, x + 0.05) and torch.equal(targs, x)
     assert math.isclose(float(learn.get_preds(DatasetType.Train)[0].sum()), 21.0)
+
+
+def test_augmentation_by_item(tmp_path, monkeypatch):
+    "By (seed, epoch, index): the same picture whatever the batch size, the order, the workers and the process."
+    import numpy as np
+    import PIL.Image
+
+    from lesson7_lib.core.env import defaults
+    from lesson7_lib.core.parallel import Part
+    from lesson7_lib.vision.image_data import ImageList
+    from lesson7_lib.vision.transforms import get_transforms
+
+    monkeypatch.setattr(defaults, 'image_memory', 0)  # they are read while it trains
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        PIL.Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(tmp_path / f'{i:02}.png')
+    lists = ImageList.from_folder(tmp_path).split_none().label_from_func(lambda o: int(o.stem))
+    lists = lists.transform(get_transforms(), size=16)
+
+    def pictures(bs, epoch=0, workers=0, shuffle=False, rank=0, n=1):
+        dl = lists.databunch(bs=bs, num_workers=workers, device='cpu').train_dl
+        dl.shuffle, dl.part, dl.item_key = shuffle, Part(rank, n), (7, epoch)
+        return {i: x for xb, yb in dl for i, x in zip(yb.tolist(), xb)}
+
+    whole = pictures(12)
+    assert len(whole) == 12
+    others = [pictures(4), pictures(6, shuffle=True), pictures(4, workers=1), pictures(3, workers=2, shuffle=True)]
+    others.append(pictures(2, rank=0, n=2) | pictures(2, rank=1, n=2))
+    for other in others:
+        assert other.keys() == whole.keys()
+        assert all(torch.equal(other[i], whole[i]) for i in whole)
+    assert not any(torch.equal(o, whole[i]) for i, o in pictures(12, epoch=1).items())

@@ -40,6 +40,7 @@ class Callback:
     "Base of all callbacks: any method named after an event is called then; state is on `self.learn`."
 
     order = 0  # small numbers come first at the same event
+    first_only = False  # True: of several processes, only the first calls it, because it prints or writes files
     _learn = None  # a weak reference: a callback does not keep a learner, its model and its data alive
 
     def __repr__(self) -> str:
@@ -128,6 +129,7 @@ class Recorder(LearnerCallback):
         self.extra_names: list[str] = []
         self.extra: list[Any] = []
         self.metric_names: list[str] = []
+        self.mean_of: Callable[[torch.Tensor], torch.Tensor] = lambda t: t  # the mean over several processes
 
     @property
     def names(self) -> list[str]:  # column titles
@@ -199,11 +201,7 @@ def not_finite(
 @patch
 def flush(self: Recorder) -> None:
     "Read the waiting losses. Raises `NonFiniteLoss` at the first that is not finite."
-    vals = (
-        [self.pending[0].item()]
-        if len(self.pending) == 1
-        else torch.stack([p.float().reshape(()) for p in self.pending]).tolist()
-    )
+    vals = self.mean_of(torch.stack([p.float().reshape(()) for p in self.pending])).tolist()
     self.pending = []
     for v in vals:
         if self.stop_on_nan and not math.isfinite(v):
@@ -463,6 +461,7 @@ class ShowTable(Callback):
     "Show the recorder's rows as they come."
 
     order = 95
+    first_only = True
 
     def on_train_begin(self) -> None:
         self.start = time.perf_counter()
@@ -496,6 +495,7 @@ class CSVLogger(LearnerCallback):
     "Write the recorder's rows to `path/filename.csv`, epoch by epoch."
 
     order = 96
+    first_only = True
 
     def __init__(
         self,
@@ -566,13 +566,16 @@ class Accumulate(LearnerCallback):
     def on_epoch_begin(self) -> None:
         self.count = 0
 
-    def on_backward_end(self) -> None:
+    def on_batch_begin(self) -> None:
         learn = self.learn
-        self.count += 1
-        learn.skip_step = self.count < self.n and learn.batch_idx + 1 < learn.n_batch
-        if learn.skip_step:
+        if learn.training:
+            self.count += 1
+            learn.skip_step = self.count < self.n and learn.batch_idx + 1 < learn.n_batch
+
+    def on_backward_end(self) -> None:
+        if self.learn.skip_step:
             return
-        for p in learn.model.parameters():
+        for p in self.learn.model.parameters():
             if p.grad is not None:
                 p.grad.div_(self.count)
         self.count = 0

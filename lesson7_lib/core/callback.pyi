@@ -11,6 +11,7 @@ __all__ = ['events', 'Callback', 'LearnerCallback', 'event_table', 'CancelFit', 
 events: Any
 class Callback:
     order: int
+    first_only: bool
     _learn: Any
     def __repr__(self) -> str: ...
     @property
@@ -47,6 +48,7 @@ class Recorder(LearnerCallback):
     extra_names: list[str]
     extra: list[Any]
     metric_names: list[str]
+    mean_of: Callable[[torch.Tensor], torch.Tensor]
     every: Any
     suggestion: Any
     min_grad_lr: Any
@@ -104,6 +106,7 @@ class TrainingTable:
     def _repr_html_(self) -> str: ...
 class ShowTable(Callback):
     order: int
+    first_only: bool
     start: Any
     rec: Any
     handle: Any
@@ -114,6 +117,7 @@ class ShowTable(Callback):
     def on_train_end(self) -> None: ...
 class CSVLogger(LearnerCallback):
     order: int
+    first_only: bool
     filename: str
     append: bool
     def __init__(self, learn: 'Learner | None'=None, filename: str='history', append: bool=False) -> None: ...
@@ -133,5 +137,6 @@ class Accumulate(LearnerCallback):
     count: Any
     def __init__(self, learn: 'Learner | None'=None, n: int=2) -> None: ...
     def on_epoch_begin(self) -> None: ...
+    def on_batch_begin(self) -> None: ...
     def on_backward_end(self) -> None: ...
     def on_train_end(self) -> None: ...

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
-from .env import default_device, defaults, listify
+from .env import default_device, defaults, item_numbers, listify
 from .files import import_own, user_path
 from .hooks import to_device
 from lesson7_lib.core.items import (
@@ -35,6 +35,7 @@ from lesson7_lib.core.items import (
     register_data_kind,
 )
 from .metrics import CrossEntropyFlat
+from .parallel import Part, fetch_in_workers
 from .table import check_finite, check_length, is_number, label_of
 
 # %% ../../nbs/core/09_databunch.ipynb #62c4250b
@@ -115,6 +116,8 @@ class BatchLoader:
     "Batches of a data set on a device; the same seed gives the same batches."
 
     order: Sequence[Tensor] | None = None  # the indices of each batch of the latest epoch
+    part = Part()  # of several processes: which batches are for this one
+    item_key: tuple[int, int] | None = None  # (seed, epoch): transforms draw by item; None: from PyTorch's generator
     join_dim = 0  # the dimension along which batches are put together
 
     def __init__(
@@ -147,8 +150,13 @@ class BatchLoader:
         self.num_workers = num_workers if num_workers is None else int(num_workers)
         self.after_batch = [] if after_batch is None else after_batch
 
-    def __len__(self) -> int:
+    @property
+    def n_batches(self) -> int:
+        "The batches of an epoch; in several processes, of all of them."
         return len(self.dataset) // self.bs if self.drop_last else -(-len(self.dataset) // self.bs)
+
+    def __len__(self) -> int:
+        return self.part.count(self.n_batches)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__} ({len(self)} batches of {self.bs}, {len(self.dataset)} items, {self.device})'
@@ -159,7 +167,7 @@ def idxs(self: BatchLoader) -> Sequence[Tensor]:  # one tensor of indices for ea
     "The indices of each batch of one epoch."
     n = len(self.dataset)
     order = torch.randperm(n) if self.shuffle else torch.arange(n)
-    return order.split(self.bs)[: len(self)]
+    return order.split(self.bs)[: self.n_batches]
 
 
 @patch
@@ -186,34 +194,11 @@ def first(self: BatchLoader) -> tuple[Any, Any]:  # inputs and labels
     return self.after(*fetch_batch(self.dataset, self.idxs()[0]))
 
 # %% ../../nbs/core/09_databunch.ipynb #05d78688
-class _Fetch:
-    "Gives whole batches to the worker processes."
-
-    def __init__(self, ds, idxs):
-        self.ds, self.idxs = ds, idxs
-
-    def __len__(self):
-        return len(self.idxs)
-
-    def __getitem__(self, i):
-        try:
-            return fetch_batch(self.ds, self.idxs[i])
-        except Exception as e:
-            return e
-
-
-def _from_workers(dl):
-    for b in dl:
-        if isinstance(b, Exception):
-            raise b
-        yield b
-
-
 @patch
 def raw(self: BatchLoader) -> Iterator[Any]:  # pairs of inputs and labels, on the CPU
     "The raw batches of one epoch, from memory or through worker processes."
     ds = self.dataset
-    idxs = self.order = self.idxs()
+    idxs = self.order = self.part.of(self.idxs())
     prepare = getattr(ds, 'prepare', None)
     if len(ds):
         in_memory = isinstance(ds, (TensorDataset, list, tuple)) if prepare is None else prepare()
@@ -223,13 +208,15 @@ def raw(self: BatchLoader) -> Iterator[Any]:  # pairs of inputs and labels, on t
     g = torch.Generator()
     if prepare is None:
         g.manual_seed(torch.randint(1 << 62, ()).item())  # any other set may draw random numbers in its workers
-    return _from_workers(DataLoader(_Fetch(ds, idxs), batch_size=None, num_workers=min(n, len(idxs)), generator=g))
+    return fetch_in_workers(partial(fetch_batch, ds), idxs, n, g, self.names)
 
 
 @patch
 def __iter__(self: BatchLoader) -> Iterator[tuple[Any, Any]]:
-    for x, y in self.raw():
-        yield self.after(x, y)
+    for i, (x, y) in enumerate(self.raw()):
+        with item_numbers(self.item_key, self.order and self.order[i]):
+            x, y = self.after(x, y)
+        yield x, y
 
 
 @patch
@@ -237,6 +224,7 @@ def in_order(self: BatchLoader) -> BatchLoader:  # batches of the same size, wit
     "A loader of all items, once each and not shuffled: what predictions for every item are made with."
     res = copy.copy(self)
     res.shuffle = res.drop_last = False
+    res.part = Part()
     return res
 
 
@@ -379,11 +367,13 @@ class DeviceLoader(BatchLoader):
         self.after_batch = []
         self.device = torch.device(device or default_device())
 
-    def __len__(self) -> int:
+    @property
+    def n_batches(self) -> int:
+        "The batches of an epoch; in several processes, of all of them."
         return len(self.dl)
 
     def raw(self) -> Iterator[Any]:
-        return iter(self.dl)
+        return self.part.of_loader(self.dl)
 
     def first(self) -> tuple[Any, Any]:
         return next(iter(self))
@@ -399,6 +389,7 @@ class DeviceLoader(BatchLoader):
                 'assigned to items. Give a DataLoader of a `torch.utils.data.Subset`, with shuffle=False.'
             )
         res = copy.copy(self)
+        res.part = Part()
         kept = {k: getattr(dl, k) for k in ('num_workers', 'collate_fn', 'worker_init_fn')}
         res.dl = DataLoader(dl.dataset, dl.batch_size, **kept)
         return res

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['defaults', 'is_full', 'in_notebook', 'is_quiet', 'is_live', 'default_device', 'set_seed', 'get_rng', 'set_rng',
-           'preserve_rng', 'listify', 'printable', 'package_version', 'versions']
+           'preserve_rng', 'item_numbers', 'draws_by_item', 'rand', 'listify', 'printable', 'package_version',
+           'versions']
 
 # %% ../../nbs/core/00_env.ipynb #98cb9863
 import contextlib
 import importlib.metadata
 import io
+import math
 import os
 import platform
 import random
@@ -172,6 +174,51 @@ def preserve_rng() -> Iterator[None]:
         yield
     finally:
         set_rng(state)
+
+# %% ../../nbs/core/00_env.ipynb #f5570c62
+_by_item: list = []  # [keys of the items of a batch, how many numbers each has given]; empty: PyTorch's generator
+
+
+def _mixed(z: torch.Tensor) -> torch.Tensor:
+    "SplitMix64: whole numbers that look random, each computed from one of `z` (64 bits, with a sign)."
+    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
+    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
+    return z ^ ((z >> 31) & 0x1FFFFFFFF)
+
+
+@contextmanager
+def item_numbers(
+    key: tuple[int, int] | None,  # seed and number of the epoch; None: nothing is changed
+    idxs: torch.Tensor | None,  # index of each item of a batch; None: nothing is changed
+) -> Iterator[None]:
+    "Context manager: inside, `rand` gives each item numbers of its own, the same in any batch and any process."
+    if key is None or idxs is None:
+        yield
+        return
+    seed, epoch = (_mixed(torch.tensor(o)) for o in key)
+    _by_item[:] = [_mixed(_mixed(seed ^ (epoch + 1)) ^ idxs.long()), 0]
+    try:
+        yield
+    finally:
+        _by_item.clear()
+
+
+def draws_by_item() -> bool:
+    "Are we inside `item_numbers`?"
+    return bool(_by_item)
+
+
+def rand(
+    size: tuple[int, ...],  # shape; the first dimension is that of the items
+) -> torch.Tensor:  # float, from 0 to below 1
+    "Random numbers, from PyTorch's generator or, inside `item_numbers`, by item."
+    if not _by_item:
+        return torch.rand(size)
+    keys, used = _by_item
+    n = math.prod(size[1:])
+    _by_item[1] += n
+    numbers = _mixed(keys[:, None] + torch.arange(used + 1, used + n + 1) * -0x61C8864680B583EB)
+    return (((numbers >> 40) & 0xFFFFFF).float() / (1 << 24)).reshape(size)
 
 # %% ../../nbs/core/00_env.ipynb #3cc16ee0
 def listify(

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .callback import Callback, NonFiniteLoss, not_finite, where
 from .env import listify, preserve_rng
@@ -185,8 +186,13 @@ def call_model(
     try:
         return model(*xb)
     except _errors as e:
+        if isinstance(model, DistributedDataParallel) and 'finished reduction' in str(e):
+            raise BatchError(
+                'Some weights got no gradient in the batch before, and the other processes wait for it. Expected is a '
+                'model that uses all its weights in each batch; otherwise call learn.to_distributed(some_unused=True).'
+            ) from e
         if not isinstance(e, torch.cuda.OutOfMemoryError):
-            explain_model(model, xb)
+            explain_model(model.module if isinstance(model, DistributedDataParallel) else model, xb)
         raise
 
 # %% ../../nbs/core/14_first_batch.ipynb #3eba5347

@@ -34,11 +34,12 @@ from lesson7_lib.core.callback import (
 )
 from .checkpoint import CheckpointError, checkpoint_file, load_tensors, save_tensors
 from .databunch import BatchLoader, DataBunch, DatasetType, DeviceLoader
+from .distributed import OneProcess, Totals, distribute, join_state, own_state
 from .env import defaults, listify, preserve_rng
 from .first_batch import FirstBatch, call_backward, call_loss, call_model, warn_no_items
 from .files import user_path, atomic_write
 from .hooks import ModelSummary, eval_mode, model_summary
-from .metrics import Rows, WeightedMean, loss_per_item
+from .metrics import Rows, loss_per_item
 from lesson7_lib.core.optimizer import (
     AdamW,
     bn_params,
@@ -66,6 +67,8 @@ from lesson7_lib.core.training_state import (
 # %% ../../nbs/core/15_learner.ipynb #64864d5a
 class Learner:
     "Train `model` on `data`."
+
+    some_unused = False  # are there weights that a batch may not use? See `to_distributed`
 
     def __init__(
         self,
@@ -100,6 +103,12 @@ class Learner:
         self.layer_groups = layer_groups or (splitter or split_groups)(self.model)
         self.opt, self.scaler, self.amp, self.training, self.skip_step = None, None, nullcontext(), False, False
         self.val, self._events, self.recorder = None, event_table([]), Recorder(self)
+        self.processes: OneProcess = OneProcess()  # those that train together, see `to_distributed`
+
+    @property
+    def net(self) -> nn.Module:
+        "What a batch goes through: the model, in several processes with what averages its gradients."
+        return self.processes.net(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -139,7 +148,7 @@ def one_batch(self: Learner) -> None:
     "Predict, compute the loss and, in training, the gradients, and step."
     self('on_batch_begin')
     with self.amp:
-        self.pred = call_model(self.model, _tup(self.xb))
+        self.pred = call_model(self.net, _tup(self.xb))
         self('on_loss_begin')
         self.loss = call_loss(self.loss_func, self.pred, _tup(self.yb), self.data)
     if self.training:
@@ -181,30 +190,6 @@ def step(self: Learner) -> None:
     self('on_step_end')
     self.opt.zero_grad()
 
-# %% ../../nbs/core/15_learner.ipynb #8f224ac2
-class _Averaged:
-    "A metric that is a function: its mean over batches, each with the number of its items as weight."
-
-    def __init__(self, f):
-        self.f, self.mean = f, WeightedMean()
-
-    def reset(self):
-        self.mean.reset()
-
-    def update(self, pred, *yb):
-        self.mean.add(self.f(pred, *yb), len(yb[0]))
-
-    def compute(self):
-        return self.mean.value
-
-
-def _accumulator(f):
-    "An empty accumulator for metric `f`: the metric itself, if it has the three methods."
-    own = not isinstance(f, type) and all(hasattr(f, o) for o in ('reset', 'update', 'compute'))
-    res = f if own else _Averaged(f)
-    res.reset()
-    return res
-
 # %% ../../nbs/core/15_learner.ipynb #eb5d119e
 @patch
 def validate(
@@ -215,19 +200,18 @@ def validate(
     "Loss and metrics on `dl`. Raises `TypeError` for batches without a length."
     dl = self.data.valid_dl if dl is None else dl
     check_length([] if dl is None else getattr(dl, 'dataset', dl))
-    if dl is None or len(dl) == 0:
+    if dl is None or (dl.n_batches if isinstance(dl, BatchLoader) else len(dl)) == 0:
         return None if self.training else warn_no_items()
     need_loss(self.loss_func)
     metrics = self.metrics if metrics is None else listify(metrics)
-    loss, accumulators = WeightedMean(), [_accumulator(f) for f in metrics]
+    shared = isinstance(dl, BatchLoader) and dl.part.n > 1
+    totals = Totals(metrics, self.processes if shared else OneProcess(), len(dl))
     self.training = False
     with eval_mode(self.model), torch.no_grad():
         for self.batch_idx, (self.xb, self.yb) in enumerate(progress(dl, desc='validate')):
             self.one_batch()
-            loss.add(self.loss, len(_tup(self.yb)[0]))
-            for m in accumulators:
-                m.update(self.pred, *_tup(self.yb))
-    return [float(loss.value), *[float(m.compute()) for m in accumulators]]
+            totals.add(self.loss, self.pred, _tup(self.yb))
+    return totals.values()
 
 # %% ../../nbs/core/15_learner.ipynb #5de7f4e2
 @patch
@@ -285,14 +269,14 @@ def _fit(
     if table and not self.silent:
         self.cbs.append(ShowTable())
     check_callbacks(self.cbs)
-    self.cbs.append(FirstBatch())
+    self.cbs += [FirstBatch(), self.processes]
     for cb in self.cbs:
         cb.learn = self
     saved = _Resume(self, resume, schedule) if resume else None
     stop = StopSignals(resume, saved and saved.file)
     stop.learn = self
     self.cbs += [stop] if saved is None else [saved, stop]
-    self._events = event_table(self.cbs)
+    self._events = event_table(cb for cb in self.cbs if self.processes.main or not cb.first_only)
     with stop:
         try:
             self('on_train_begin')
@@ -574,6 +558,16 @@ def _precision(self: Learner, dtype, emulate=True):
     self.amp, self.scaler = amp_context(self.device, dtype, emulate)
     return self
 
+
+@patch
+def to_distributed(
+    self: Learner,
+    some_unused: bool | None = None,  # may a batch leave out weights? None: only that of a `GANLearner`
+) -> Learner:  # the learner
+    "Train with all processes that `accelerate launch` has started. Raises `ImportError`, `ValueError`."
+    distribute(self, self.some_unused if some_unused is None else some_unused)
+    return self
+
 # %% ../../nbs/core/15_learner.ipynb #40c2ce5b
 @patch
 def checkpoint_path(
@@ -598,7 +592,7 @@ def save(
     if with_opt and self.opt is not None:
         ts, meta['opt'] = opt_state(self.opt)
         tensors.update(ts)
-    save_tensors(f, tensors, meta)
+    self.processes.first(save_tensors, f, tensors, meta)
     if return_path:
         return f
 
@@ -611,7 +605,7 @@ def load(
     with_opt: bool | None = None,  # the optimiser's state too? None: if it fits; else it is made anew, with a warning
 ) -> Learner:  # the learner
     "Read what `save` wrote; nothing is changed unless all of it fits. Raises `CheckpointError`, `ValueError`."
-    load_checkpoint(self, *load_tensors(self.checkpoint_path(name)), strict, with_opt)
+    load_checkpoint(self, *self.processes.first(load_tensors, self.checkpoint_path(name)), strict, with_opt)
     return self
 
 # %% ../../nbs/core/15_learner.ipynb #0cdcca21
@@ -628,26 +622,30 @@ class _Resume(Callback):
             lrs=[float(f'{o:.8g}') for o in schedule.lrs],
             wd=learn.wd,
             opt=type(learn.opt).__name__,
+            processes=learn.processes.n,
             curve=None
             if schedule.factors is None
             else [float(f'{o:.6g}') for o in schedule.factors[:: max(1, learn.n_batch)]],
         )
-        if self.file.exists():
+        if learn.processes.first(self.file.exists):
             self.restore()
 
     def on_epoch_end(self):
-        save_tensors(self.file, *training_state(self.learn, self.sign))
+        processes = self.learn.processes
+        processes.first(save_tensors, self.file, *join_state(processes, *training_state(self.learn, self.sign)))
 
 # %% ../../nbs/core/15_learner.ipynb #a7dc47f8
 @patch
 def restore(self: _Resume) -> None:
     "Go back to the end of the last epoch that was written."
-    ts, meta = load_tensors(self.file)
+    processes = self.learn.processes
+    ts, meta = processes.first(load_tensors, self.file)
     if not is_training_state(ts, meta):
         raise CheckpointError(
             f"{self.file.name} is a checkpoint of learn.save, not one to resume from: give resume= another name."
         )
-    diff = {k: (meta['fit'].get(k), v) for k, v in self.sign.items() if meta['fit'].get(k) != v}
+    fit = dict(processes=1) | meta['fit']  # files of earlier versions do not say it
+    diff = {k: (fit.get(k), v) for k, v in self.sign.items() if fit.get(k) != v}
     if diff:
         raise CheckpointError(
             f"{self.file.name} was written by another training: "
@@ -655,7 +653,7 @@ def restore(self: _Resume) -> None:
             + ". Give resume= another name, or delete the file to begin anew."
         )
 
-    load_training_state(self.learn, ts, meta)
+    load_training_state(self.learn, *own_state(processes, ts, meta))
     if not self.learn.silent:
         print(f'Resuming {self.file.name} after epoch {self.learn.epoch} of {self.learn.n_epoch}.')
 
@@ -673,10 +671,15 @@ def export(
         architecture = dict(error=str(e))
     # the key `recipe` stays as it is in files of earlier versions
     meta = dict(kind='export', model=type(self.model).__name__, recipe=architecture, data=self.data.export_state())
-    save_tensors(out / 'learner.safetensors', {f'model/{k}': v for k, v in self.model.state_dict().items()}, meta)
+    weights = {f'model/{k}': v for k, v in self.model.state_dict().items()}
+    self.processes.first(_write_export, out, weights, meta)
+    return out
+
+
+def _write_export(out, weights, meta):
+    save_tensors(out / 'learner.safetensors', weights, meta)
     with atomic_write(out / 'learner.json', 'w') as f:
         json.dump(dict(meta, note='for people: the same is in the header of learner.safetensors'), f, indent=1)
-    return out
 
 
 def load_learner(

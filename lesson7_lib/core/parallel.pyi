@@ -1,9 +1,14 @@
 # Written by docs/stubs.py from the exported modules; do not edit.
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from torch.utils.data import DataLoader
 from typing import Any
+from typing import NamedTuple
+import torch
 
-__all__ = ['ParallelError', 'parallel']
+__all__ = ['ParallelError', 'parallel', 'Part', 'WorkerError', 'fetch_in_workers']
 class ParallelError(RuntimeError):
     item: Any
     index: int
@@ -26,3 +31,20 @@ def _start_method(func, item): ...
 def _context(method, func): ...
 _no_process: str
 def parallel(func: Callable[[Any, int], Any], arr: Iterable, max_workers: int | None=None, leave: bool=False, here_first: bool=False) -> list | None: ...
+class Part(NamedTuple):
+    rank: int = 0
+    n: int = 1
+    even: bool = False
+    def count(self, total: int) -> int: ...
+    def of(self, batches: Sequence) -> Sequence: ...
+    def of_loader(self, dl: DataLoader) -> Iterator[Any]: ...
+class WorkerError(RuntimeError):
+    ...
+class _Fetch:
+    fetch: Any
+    batches: Any
+    notes: Any
+    def __init__(self, fetch, batches, notes) -> None: ...
+    def __len__(self): ...
+    def __getitem__(self, i): ...
+def fetch_in_workers(fetch: Callable[[Any], Any], batches: Sequence[Any], n: int, generator: torch.Generator | None=None, names: Callable[[int], list[str]]=...) -> Iterator[Any]: ...

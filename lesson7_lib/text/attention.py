@@ -143,15 +143,17 @@ class RandomWindows(BatchLoader):
             )
 
     def __len__(self) -> int:
-        return max(1, len(self.targets) // (self.bs * self.bptt))
+        return max(1, len(self.targets) // (self.bs * self.part.n * self.bptt))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for _ in range(len(self)):
             last = len(self.targets) - self.bptt
-            start = torch.randint(last + 1, (self.bs,))
+            n = self.bs * self.part.n  # for all processes
+            start = torch.randint(last + 1, (n,))
             if self.around is not None:
-                place = self.around[torch.randint(len(self.around), (self.bs,))]
-                near = (place - torch.randint(self.bptt, (self.bs,))).clamp(0, last)
-                start = torch.where(torch.rand(self.bs) < self.share, near, start)
+                place = self.around[torch.randint(len(self.around), (n,))]
+                near = (place - torch.randint(self.bptt, (n,))).clamp(0, last)
+                start = torch.where(torch.rand(n) < self.share, near, start)
+            start = start.split(self.bs)[self.part.rank]
             at = (start + torch.arange(self.bptt)[:, None]).to(self.device)
             yield self.ids[at], self.targets[at]

@@ -161,7 +161,7 @@ class TextLearner(Learner):
     ) -> Path | None:  # as `Learner.save`
         "Save the model, and its vocabulary beside it."
         res = super().save(name, *args, **kwargs)
-        self.data.vocab.save(self._vocab_file(name))
+        self.processes.first(self.data.vocab.save, self._vocab_file(name))
         return res
 
     def load(
@@ -292,7 +292,8 @@ def save_encoder(
     "Write the encoder and its vocabulary to `path/model_dir/name.safetensors`. Raises `ValueError` without an encoder."
     vocab = self.data.vocab
     meta = dict(kind='encoder', sep=vocab.sep, itos=vocab.itos)
-    save_tensors(self.checkpoint_path(name), dict(_encoder(self.model).state_dict()), meta)
+    weights = dict(_encoder(self.model).state_dict())
+    self.processes.first(save_tensors, self.checkpoint_path(name), weights, meta)
 
 
 @patch

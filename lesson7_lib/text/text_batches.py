@@ -73,7 +73,7 @@ class LanguageModelLoader(BatchLoader):
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
         self.overlap = False
         self.fresh = True  # the longest batch is still to come
-        self._flat = self._cols = None
+        self._flat = self._cols = self._cut = None
 
     @property
     def join_dim(self) -> int:
@@ -89,10 +89,16 @@ class LanguageModelLoader(BatchLoader):
     @property
     def n_rows(self) -> int:
         "How many rows have a target."
-        return max(0, self.n_tokens - 1) // self.bs if self.overlap else max(0, self.n_tokens // self.bs - 1)
+        bs = self.bs * self.part.n
+        return max(0, self.n_tokens - 1) // bs if self.overlap else max(0, self.n_tokens // bs - 1)
+
+    @property
+    def n_batches(self) -> int:
+        "The batches of an epoch. Several processes have as many: they share the columns, not the batches."
+        return -(-self.n_rows // self.bptt)
 
     def __len__(self) -> int:
-        return -(-self.n_rows // self.bptt)
+        return self.n_batches
 
     def state_dict(self) -> dict[str, Tensor]:  # for the checkpoint that a training resumes from
         "Whether the longest batch is still to come, and where the loader's own generator is."
@@ -121,11 +127,12 @@ def stream(self: LanguageModelLoader) -> Tensor:  # whole numbers, (rows, column
     again = self.shuffle and len(ids) > 1
     if self._flat is None:
         self._flat = [torch.as_tensor(o) for o in ids]
-    if self._cols is None or again or self._cols.device != self.device:
+    if again or self._cut != (self.device, self.part):
         flat = torch.cat([self._flat[i] for i in torch.randperm(len(ids)).tolist()] if again else self._flat)
         if self.backwards:
             flat = flat.flip(0)
-        self._cols = batchify(flat.to(self.device), self.bs, self.overlap)
+        cols = batchify(flat.to(self.device), self.bs * self.part.n, self.overlap)
+        self._cols, self._cut = cols.chunk(self.part.n, 1)[self.part.rank], (self.device, self.part)
     return self._cols
 
 
@@ -410,7 +417,7 @@ class SortishLoader(BatchLoader):
         ids = _texts(self.dataset).ids
         lens = torch.tensor([] if ids is None else [len(o) for o in ids], dtype=torch.long)
         if self.shuffle:
-            return list(SortishSampler(lens, self.bs))[: len(self)]
+            return list(SortishSampler(lens, self.bs))[: self.n_batches]
         return lens.argsort(descending=True, stable=True).split(self.bs)
 
 # %% ../../nbs/text/03_text_batches.ipynb #094a022a

@@ -278,7 +278,7 @@ class GANTrainer(LearnerCallback):
         "Read the waiting losses. Raises `NonFiniteLoss`, which names the term."
         pending, self.pending = self.pending, []
         for gen_mode, values, names in pending:
-            loss, *terms = values.tolist()
+            loss, *terms = self.learn.processes.mean(values).tolist()
             if not math.isfinite(loss) and self.learn.recorder.stop_on_nan:
                 raise NonFiniteLoss(self._complaint(gen_mode, dict(zip(names, terms))))
             self.raw[gen_mode].append(loss)
@@ -308,7 +308,7 @@ class GANTrainer(LearnerCallback):
     def on_epoch_end(self) -> None:
         self._flush()
         self.learn.recorder.add_metrics([self.now[1], self.now[0]])
-        if self.show_img:
+        if self.show_img and self.learn.processes.main:
             self.show()
 
     def on_train_end(self) -> None:

@@ -24,7 +24,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..core.databunch import DataBunch, DatasetType
-from ..core.env import defaults
+from ..core.env import defaults, is_live
 from ..core.files import Paths, user_path, endings, list_files
 from ..core.items import ItemList, LabelList
 from ..core.metrics import MSELossFlat
@@ -203,6 +203,7 @@ class PixelStore:
         self.decode = decode
         self.data: Tensor | list[Tensor] | None = None
         self.fits: bool | None = None  # None: not tried yet
+        self.why = 'not asked for yet'  # the reason for `fits`
         _stores.add(self)
 
     def __getitem__(
@@ -238,9 +239,9 @@ def fill(
     bad = []
     free = defaults.image_memory - sum(o.nbytes for o in _stores)
     some = [o for o in self.decode(np.linspace(0, self.n - 1, min(self.n, 8)).astype(int), bad=[]) if o is not None]
-    if sum(o.nbytes for o in some) / max(1, len(some)) * self.n > free:
-        self.fits = False
-        return False
+    need = sum(o.nbytes for o in some) / max(1, len(some)) * self.n
+    if need > free:
+        return self.decide(False, need, free)
     data = None
     total = 0
     for i in progress(range(0, self.n, chunk), desc='decoding'):
@@ -257,12 +258,26 @@ def fill(
             data += xs
         total += sum(o.nbytes for o in xs)
         if total > free:
-            self.fits = False
-            return False
+            return self.decide(False, total, free)
     raise_unreadable(bad, self.n)
     self.data = data
-    self.fits = True
-    return True
+    return self.decide(True, total, free)
+
+
+@patch
+def decide(
+    self: PixelStore,
+    fits: bool,  # are the pictures stored?
+    need: float,  # bytes that they need
+    free: float,  # bytes that they may take
+) -> bool:  # `fits`
+    "Note the choice and its reason in `why`; where somebody watches, say that files are read in each epoch."
+    self.fits = fits
+    what = 'decoded once, and stored' if fits else 'read again in each epoch, ahead of the training with num_workers='
+    self.why = f'{self.n} pictures need {need / 1e6:,.1f} MB, {max(0, free) / 1e6:,.1f} MB are free for them: {what}'
+    if not fits and is_live():
+        print(f'{self.why}. To store them: a smaller size= in transform, or a larger defaults.image_memory (bytes).')
+    return fits
 
 # %% ../../nbs/vision/06_image_data.ipynb #9bbbb772
 @patch(as_prop=True)

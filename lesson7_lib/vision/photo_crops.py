@@ -158,7 +158,7 @@ class CropLoader(BatchLoader):
 
     def idxs(self) -> Sequence[Tensor]:  # one tensor of numbers for each batch
         "The numbers of the items of one epoch."
-        return torch.randint(1 << 62, (len(self) * self.bs,)).split(self.bs)
+        return torch.randint(1 << 62, (self.n_batches * self.bs,)).split(self.bs)
 
 
 def crop_bunch(

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 
-from ..core.env import listify
+from ..core.env import draws_by_item, listify, rand
 
 # %% ../../nbs/vision/00_transforms.ipynb #e75bc6a7
 def uniform(
@@ -28,7 +28,9 @@ def uniform(
     size: Sequence[int] = (),  # shape of the result
 ) -> torch.Tensor:  # float, of that shape
     "Uniform random numbers from `low` to `high`."
-    return torch.full(size, float(low)) if high is None or high == low else torch.empty(size).uniform_(low, high)
+    if high is None or high == low:
+        return torch.full(size, float(low))
+    return low + (high - low) * rand(size) if draws_by_item() else torch.empty(size).uniform_(low, high)
 
 
 def log_uniform(
@@ -46,7 +48,8 @@ def uniform_int(
     size: Sequence[int] = (),  # shape of the result
 ) -> torch.Tensor:  # long, of that shape
     "Random whole numbers from `low` to `high`, both included."
-    return torch.randint(low, (low if high is None else high) + 1, size)
+    top = (low if high is None else high) + 1
+    return low + (rand(size) * (top - low)).long() if draws_by_item() else torch.randint(low, top, size)
 
 # %% ../../nbs/vision/00_transforms.ipynb #147f494e
 _Range = float | tuple[float, float]  # a number, or the range from which it is drawn
@@ -83,7 +86,7 @@ def draw(
     n: int,  # items in the batch
 ) -> dict[str, torch.Tensor]:  # `on` (n,) bool, and one tensor (n, …) for each range
     "The random numbers of `n` items."
-    res = dict(on=torch.rand(n) < self.p if 0 < self.p < 1 else torch.full((n,), self.p == 1))
+    res = dict(on=rand((n,)) < self.p if 0 < self.p < 1 else torch.full((n,), self.p == 1))
     for k, v in self.ranges.items():
         lo, hi = v if isinstance(v, (tuple, list)) else (v, None)
         res[k] = self.distributions.get(k, uniform)(lo, hi, (n, *self.shapes.get(k, ())))
@@ -620,7 +623,7 @@ class cutout(PixelTfm):
         "The random numbers of `n` items, with a place for each possible hole."
         d = super().draw(n)
         top = max(listify(self.ranges['n_holes']))
-        return dict(d, place=torch.rand(n, top, 2))
+        return dict(d, place=rand((n, top, 2)))
 
     def pixels(
         self, x: torch.Tensor, on: torch.Tensor, n_holes: torch.Tensor, length: torch.Tensor, place: torch.Tensor
