@@ -17,6 +17,9 @@ from lesson7_lib.core.env import set_seed
 from lesson7_lib.core.learner import Learner
 number, at, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] or None
 
+# a shell that starts a program in the background has it ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Ends(Callback):
     def on_backward_begin(self):
         if self.learn.iteration == at: os.kill(os.getpid(), number)

@@ -51,6 +51,7 @@ HEAVIER = {
     'human_numbers_rnn.html': 490_000,
     'feature_loss.html': 425_000,
     'unet.html': 420_000,
+    'crappify_gan.html': 405_000,
     'search.html': 800_000,
 }
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
