@@ -85,6 +85,16 @@ class Originals:
             self.process.communicate()
 
 
+def finish(processes: list['Copy | NewProcess']) -> None:
+    "Waits for processes; all have to end well."
+    try:
+        ends = [p.wait() for p in processes]
+    finally:
+        for p in processes:
+            p.kill()
+    assert not any(ends), '\n'.join(p.text() for p in processes)
+
+
 def begin(code: str, args: list[str], printed: str, cwd: str, limit: int) -> int:
     "Runs the script in a copy of this process; returns its number in this process, and never in the copy."
     pid = os.fork()

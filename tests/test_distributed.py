@@ -12,6 +12,7 @@ import socket
 import time
 
 import pytest
+from copies import finish
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec('accelerate') is None, reason='several processes need the package accelerate'
@@ -149,16 +150,6 @@ def begin(originals, n, place, kinds=KINDS, epochs=2, slow=0.0):
         port = s.getsockname()[1]
     args = [(rank, n, port, place, kinds, epochs, slow) for rank in range(n)]
     return [originals.start(CHILD, *o, printed=place / f'{n}_{o[0]}.txt', cwd=place, limit=120) for o in args]
-
-
-def finish(processes):
-    "Waits for them; all have to end well."
-    try:
-        ends = [p.wait() for p in processes]
-    finally:
-        for p in processes:
-            p.kill()
-    assert not any(ends), '\n'.join(p.text() for p in processes)
 
 
 def read(place, n):

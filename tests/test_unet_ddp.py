@@ -4,6 +4,8 @@ its own maps.
 Both kinds and an encoder with ways of its own, with `find_unused_parameters=False`: every parameter must get its gradient in every step.
 """
 
+from copies import finish
+
 CHILD = '''
 import sys, torch, torch.distributed as dist, torch.nn.functional as F
 from torch import nn, optim
@@ -54,12 +56,7 @@ def train(originals, n, place):
         originals.start(CHILD, rank, n, place, printed=place / f'{n}_{rank}.txt', cwd=place, limit=400)
         for rank in range(n)
     ]
-    try:
-        ends = [p.wait() for p in processes]
-    finally:
-        for p in processes:
-            p.kill()
-    assert not any(ends), '\n'.join(p.text() for p in processes)
+    finish(processes)
 
 
 def test_two_processes_as_one(originals, tmp_path):
