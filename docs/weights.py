@@ -68,6 +68,7 @@ class Model(NamedTuple):
     metric: str  # what the score is
     score: Callable[[Learner], float]
     options: dict[str, Any] = {}  # for `to_onnx`
+    heatmap: bool = False  # does the live cell draw where a class is found?
 
 
 MODELS = dict(
@@ -107,6 +108,7 @@ MODELS = dict(
         'accuracy',
         right_answers,
         dict(maps=('body.3',), trained_size=(32, 32)),
+        heatmap=True,
     ),
 )
 
@@ -170,8 +172,8 @@ def export(names: Iterable[str], dest: Path) -> list[Path]:
         else:
             learn = load_learner(WEIGHTS / name, device='cpu')
             made.append(to_onnx(learn, dest / name, card=card_of(name), **MODELS[name].options))
-            if name == 'cifar10':
-                add_heatmap(learn, made[-1])
+            if MODELS[name].heatmap:
+                add_heatmap(learn, made[-1], MODELS[name].options['trained_size'])
     return made
 
 
@@ -182,10 +184,10 @@ def gradients_of(model: nn.Module, x: Tensor) -> Tensor:
         return torch.stack([torch.autograd.grad(o, acts, retain_graph=True)[0].sum((0, 2, 3)) for o in scores.sum(0)])
 
 
-def add_heatmap(learn: Learner, folder: Path) -> None:
+def add_heatmap(learn: Learner, folder: Path, shape: tuple[int, int]) -> None:
     """What a heatmap of an exported classifier is made of, beside its last map, as `heatmap` in model.json. Raises `ValueError` where
     Grad-CAM's weights depend on the picture: then a browser would need gradients."""
-    size = learn.data.x_list.c, *MODELS['cifar10'].options['trained_size']
+    size = learn.data.x_list.c, *shape
     weights, others = [gradients_of(learn.model, torch.rand(1, *size)) for _ in range(2)]
     if not torch.allclose(weights, others, atol=1e-6):
         raise ValueError('the head of this network is not linear: its heatmaps need gradients')
