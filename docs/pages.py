@@ -225,10 +225,40 @@ def _only_imports(body):
     return bool(tree) and all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in tree)
 
 
+def _is_test(statement):
+    "An assert, a call of `test_…`, a `with expect_fail(…)`, or a block that ends in one."
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return getattr(statement.value.func, 'id', '').startswith('test_')
+    if isinstance(statement, (ast.With, ast.For, ast.If)):
+        calls = [o.context_expr for o in getattr(statement, 'items', []) if isinstance(o.context_expr, ast.Call)]
+        return any(getattr(o.func, 'id', '') == 'expect_fail' for o in calls) or _is_test(statement.body[-1])
+    return isinstance(statement, ast.Assert)
+
+
+def only_tests(
+    body,  # source of a code cell, without directives
+):  # True or False
+    "Does a cell end in a test, and are at least half of its statements tests?"
+    try:
+        statements = ast.parse(body).body
+    except SyntaxError:  # a magic
+        return False
+    return bool(statements) and _is_test(statements[-1]) and 2 * sum(map(_is_test, statements)) >= len(statements)
+
+
 def _folded(names, entries):
     "Entries that open on a click, under the names of what they are."
     called = [n if n[0].isupper() and '.' not in n else f'{n}()' for n in names]
     return f'`````{{dropdown}} {", ".join(called)}\n:class-container: api-fold\n\n{entries}\n`````'
+
+
+def _fold_name(found, body, outs, lesson):
+    "What a cell is called that opens on a click; '' for one that stays open. A test that proves what the text says stays open by `code-fold: false`."
+    if found.get('code-fold') == 'false':
+        return ''
+    if 'export' in found:
+        return 'Imports' if _only_imports(body) else '' if lesson else 'Source'
+    return 'Tests' if only_tests(body) and not outs else ''
 
 
 def _note(found, body, outs, fold):
@@ -256,7 +286,7 @@ def stage_code(
         return []
     tags, names = cell_tags(found), documented(body) if 'export' in found else []
     entries = '\n\n'.join(o for o in map(entry, names) if o)
-    fold = '' if 'export' not in found else 'Imports' if _only_imports(body) else '' if lesson else 'Source'
+    fold = _fold_name(found, body, outs, lesson)
     meta = dict(tags=tags + ['hide-input'] * bool(fold), mystnb=_note(found, body, outs, fold))
     code = dict(cell_type='code', metadata=meta, source=body, outputs=outs, execution_count=None)
     if not entries:
