@@ -411,6 +411,7 @@ def show_images(
             im.show(ax=ax, title=t, **kwargs)
         else:
             show_image(im, ax=ax, title=t, **kwargs)
+    axs[0, 0].figure.tight_layout(pad=0.3)  # large pictures, and titles that meet none of them
     return axs
 
 # %% ../../nbs/vision/03_image.ipynb #ec398210

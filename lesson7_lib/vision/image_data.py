@@ -508,7 +508,7 @@ def _show(self: ImageDataBunch, xs, cols, rows, figsize, imgsize, sep, **kwargs)
         axs = _grid(rows, rows, figsize, imgsize)
         for ax, x, *vs in zip(axs.flat, xs, *[vs for _, vs in cols]):
             x.show(ax=ax, title=sep.join('' if (o := self.reconstruct(v, x)) is None else str(o) for v in vs), **kwargs)
-    axs[0, 0].figure.tight_layout()
+    axs[0, 0].figure.tight_layout(pad=0.3)
 
 
 @patch
