@@ -190,7 +190,7 @@ class GANMonitor(LearnerCallback):
         self,
         epoch: int,  # how many have been trained
     ) -> None:
-        "Images and score of this moment."
+        "Images and score after `epoch` epochs."
         now = time.process_time()
         self.epochs.append(epoch)
         self.at.append(now - self.start - self.spent)  # CPU seconds of training alone

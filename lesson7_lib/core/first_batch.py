@@ -323,7 +323,7 @@ def explain_backward(
     if not loss.requires_grad:
         raise BatchError(
             'The loss has no gradient. Expected is a loss that was computed from the outputs of the model: leave out '
-            '.detach(), .item(), torch.no_grad(), and what has no slope, such as argmax or ==.'
+            '.detach(), .item(), torch.no_grad(), and what has no gradient, such as argmax or ==.'
         )
 
 
