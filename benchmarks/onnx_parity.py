@@ -98,6 +98,7 @@ def rows_of(name: str, folder: Path) -> list[dict]:
     given = [example(args, i, is_sized) for i in range(3)]
     wanted = [answer(model, o, in_steps).numpy() for o in given]
     files: list[Path] = []
+    shapes: list[list] = []  # of the inputs of the last file
     for i, inputs in enumerate(given):
         one = folder / str(i)
         if files and (in_steps or fits(shapes, inputs)):
@@ -158,7 +159,9 @@ def main() -> int:
     same = [k for k, v in table(file).items() if all(float(o['difference']) == 0 for o in v)]
     found = {o['network'] for o in rows}
     print(f'{len(found)} of {len(NETWORKS)} networks, at most {max(float(o["difference"]) for o in rows):.2g}')
-    print(f'too far: {far}; failed: {failed}; missing: {sorted(set(NETWORKS) - found)}; always the very same numbers: {same}')
+    print(
+        f'too far: {far}; failed: {failed}; missing: {sorted(set(NETWORKS) - found)}; always the very same numbers: {same}'
+    )
     return bool(far or failed)
 
 
