@@ -13,9 +13,8 @@ import tinycss2
 # ---- colours of code. Pygments marks every name, bracket, operator and space, most of them in the colour of plain text; operators are nearly so.
 
 PLAIN = ('n', 'p', 'o', 'w')
-BARE = dict(
-    mi='i', k='b'
-)  # the commonest marks, numbers and keywords, are elements without a class (site.css keeps them upright and thin)
+# the commonest marks (numbers, keywords, strings) are elements without a class; site.css keeps them upright, thin and without a line
+BARE = dict(mi='i', k='b', s1='u')
 _code = re.compile(r'(?s)<div class="highlight">.*?</pre>')
 _plain = re.compile(rf'<span class="(?:{"|".join(PLAIN)})">([^<]*)</span>')
 _mark = re.compile(r'<span class="([a-z0-9]{1,2})">([^<]*)</span>')
@@ -153,24 +152,27 @@ def slim_style(
 # ---- pages
 
 _pre = re.compile(r'<span class="pre">([^<]*)</span>')
-_tabs = re.compile(r'<script src="[^"]*design-tabs.js[^"]*"></script>')
+_tabs = re.compile(r'<script\b[^>]*design-tabs\.js[^>]*></script>')
 _drawing = re.compile(r'(?s)<(svg|math)\b.*?</\1>')
 _closed = re.compile(r'<([\w-]+)((?:[^<>"]|"[^"]*")*?)/>')
-_table = re.compile(r'(?s)<table>.*?</table>')
-_aligned = re.compile(r' style="text-align: ?(?:left|right);?"')
+_table = re.compile(r'''(?s)<table(?: class=['"]dataframe['"])?>.*?</table>''')
+_aligned = re.compile(r''' style=(['"])text-align: ?(?:left|right);?\1''')
+_begin = re.compile(r'<table[^>]*>')
 _chevron = re.compile(r'(?s)(<svg[^>]*sd-octicon-chevron-right[^>]*>)(<path.*?)</svg>')
-# what Sphinx writes around code and outputs, and what of it some rule of style asks for
+# what Sphinx writes around code and outputs, and what of it some rule of style asks for; site.js keeps translators away from code
+_block = r'<div class="highlight">(<pre>)(?:<span></span>)?(.*?</pre>)\s*</div>\s*</div>'
 SHORTER = (
     (
-        re.compile(
-            r'<div class="highlight-[\w-]+ notranslate"><div class="highlight">(<pre>)(?:<span></span>)?(.*?</pre>)\s*</div>\s*</div>',
-            re.S,
-        ),
-        r'<div class="highlight notranslate">\1\2</div>',
+        re.compile(rf'(?s)<div class="highlight-[\w-]+ notranslate">{_block}'),
+        r'<div class="highlight">\1\2</div>',
+    ),
+    (
+        re.compile(rf'(?s)<div class="(output [\w ]+?) highlight-[\w-]+ notranslate">{_block}'),
+        r'<div class="\1 highlight">\2\3</div>',
     ),
     (re.compile(r'<div class="cell_(input|output) docutils container">'), r'<div class="cell_\1">'),
     (re.compile(r'<div class="cell ([^"]*?)docutils container">'), r'<div class="cell \1container">'),
-    (re.compile(r'class="(xref py py-\w+ )?docutils literal notranslate"'), 'class="literal notranslate"'),
+    (re.compile(r'class="(?:xref py py-\w+ )?docutils literal notranslate"'), 'class="literal"'),
 )
 
 
@@ -178,9 +180,9 @@ def slim_tables(html: str) -> str:
     "Tables of outputs that say for each cell where its text stands: `.num` and the class `l7-table` say it (site.css)."
 
     def one(m: re.Match) -> str:
-        if 'class="num"' not in m[0] and 'text-align: left' not in m[0]:
-            return m[0]
-        return _aligned.sub('', m[0]).replace('<table>', '<table class="l7-table">', 1)
+        return (
+            _begin.sub('<table class="l7-table">', _aligned.sub('', m[0]), count=1) if _aligned.search(m[0]) else m[0]
+        )
 
     return _table.sub(one, html)
 
@@ -228,6 +230,7 @@ def slim_search(
     return html
 
 
+LISTS_OF_WORDS = ('searchindex.js', 'language_data.js')  # programs that hold the words of the pages
 _name = re.compile(r'[\w-]+')
 _read = re.compile(r'var\(\s*(--[\w-]+)')
 
@@ -251,11 +254,13 @@ def slim_site(
             words.update(o.strip('"').split())
     for program in html.rglob('*.js'):
         text = program.read_text(encoding='utf-8')
-        words.update(_name.findall(text))
+        if program.name not in LISTS_OF_WORDS:
+            words.update(_name.findall(text))
         variables.update(_read.findall(text))
         if 'searchindex' not in program.name:
             program.write_text(rjsmin.jsmin(text), encoding='utf-8')
-    sheets = {o: o.read_text(encoding='utf-8') for o in (html / '_static').rglob('*.css')}
-    variables.update(o for text in sheets.values() for o in _read.findall(text))
-    for sheet, text in sheets.items():
-        sheet.write_text(slim_style(text, words, variables), encoding='utf-8')
+    for _ in range(3):  # a variable may be read by a rule, or by a variable, that is left out
+        sheets = {o: o.read_text(encoding='utf-8') for o in (html / '_static').rglob('*.css')}
+        read = variables.union(*[_read.findall(text) for text in sheets.values()])
+        for sheet, text in sheets.items():
+            sheet.write_text(slim_style(text, words, read), encoding='utf-8')

@@ -129,7 +129,6 @@ class Site:
         "Opens one page and looks at what is on it."
         self.where, self.loaded = where, []
         page.goto(self.base + where, wait_until='load')
-        self.weights[where] = sum(self.bytes_loaded().values())
         page.eval_on_selector_all('details', 'e => e.forEach(o => o.open = true)')
         page.evaluate(LOAD_ALL)
         for src in page.eval_on_selector_all('img', 'e => e.filter(o => !o.naturalWidth).map(o => o.src.slice(0, 90))'):
@@ -151,6 +150,7 @@ class Site:
         for text in page.eval_on_selector_all('article td', cells):
             self.fault(f'a link in a table is not one: {text[:60]}')
         self.check_width(page)
+        self.weights[where] = sum(self.bytes_loaded().values())
 
     def check_width(self, page):
         "The page is no wider than the window."
@@ -338,16 +338,16 @@ def test_slim():
     )
     assert slim.slim_style('a { top: 0 } b { top: 0 }', set(), set()) == 'a,b{top:0}'
     assert slim.slim_style('a { top: 0 } b::-moz-x { top: 0 }', set(), set()) == 'a{top:0}b::-moz-x{top:0}'
-    sheet = '.highlight .k { top: 0 } /* Keyword */ .highlight .kn { top: 0 } .highlight .s1 { top: 1px } .highlight .mi { top: 2px }'
+    sheet = '.highlight .k { top: 0 } /* Keyword */ .highlight .kn { top: 0 } .highlight .nf { top: 1px } .highlight .mi { top: 2px }'
     same = slim.same_marks(sheet + 'body .highlight .kn { top: 3px }')
-    assert same == dict(k='k', kn='kn', s1='s1', mi='mi')  # alike by day, not by night
+    assert same == dict(k='k', kn='kn', nf='nf', mi='mi')  # alike by day, not by night
     same = slim.same_marks(sheet)
-    assert same == dict(k='k', kn='k', s1='s1', mi='mi')
+    assert same == dict(k='k', kn='k', nf='nf', mi='mi')
     assert (
         slim.slim_marks(sheet, same).split()
-        == '.highlight b{ top: 0 } .highlight .s1{ top: 1px } .highlight i{ top: 2px }'.split()
+        == '.highlight b{ top: 0 } .highlight .nf{ top: 1px } .highlight i{ top: 2px }'.split()
     )
-    code = '<div class="highlight"><pre><span class="kn">from</span> <span class="nn">a</span> <span class="mi">1</span> <span class="s1">s</span></pre>'
-    assert slim.slim_code(code, same).endswith('<pre><b>from</b> a <i>1</i> <i class=s1>s</i></pre>')
+    code = '<div class="highlight"><pre><span class="kn">from</span> <span class="nn">a</span> <span class="mi">1</span> <span class="nf">s</span></pre>'
+    assert slim.slim_code(code, same).endswith('<pre><b>from</b> a <i>1</i> <i class=nf>s</i></pre>')
     with pytest.raises(ValueError, match='loads searchindex.js 0 times'):
         slim.slim_search('<p>another theme</p>')
