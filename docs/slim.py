@@ -163,13 +163,13 @@ _chevron = re.compile(r'(?s)(<svg[^>]*sd-octicon-chevron-right[^>]*>)(<path.*?)<
 _block = r'<div class="highlight">(<pre>)(?:<span></span>)?(.*?</pre>)\s*</div>\s*</div>'
 SHORTER = (
     (
-        re.compile(rf'(?s)<div class="highlight-[\w-]+ notranslate">{_block}'),
-        r'<div class="highlight">\1\2</div>',
+        re.compile(
+            rf'(?s)(<div class="cell_input docutils container">\s*)<div class="highlight-[\w-]+ notranslate">{_block}'
+        ),
+        r'\1<div class="highlight">\2\3</div>',
     ),
-    (
-        re.compile(rf'(?s)<div class="(output [\w ]+?) highlight-[\w-]+ notranslate">{_block}'),
-        r'<div class="\1 highlight">\2\3</div>',
-    ),
+    (re.compile(r'<div class="highlight-[\w-]+ notranslate">'), '<div class="highlight-">'),
+    (re.compile(r'<div class="(output [\w ]+?) highlight-[\w-]+ notranslate">'), r'<div class="\1 highlight-">'),
     (re.compile(r'<div class="cell_(input|output) docutils container">'), r'<div class="cell_\1">'),
     (re.compile(r'<div class="cell ([^"]*?)docutils container">'), r'<div class="cell \1container">'),
     (re.compile(r'class="(?:xref py py-\w+ )?docutils literal notranslate"'), 'class="literal"'),
