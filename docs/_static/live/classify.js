@@ -41,8 +41,8 @@ export default function (section, box, model, status, card) {
     heat.style.opacity = amount.input.value / 100;
     heat.setAttribute('aria-label', `heatmap of the class ${name}: red where a grey square over the picture costs it most`);
     caption.textContent = fall > 0 ?
-      `A grey square has covered one place after the other. On the reddest it brings ${name} from ${percent(whole)} to ${percent(whole * Math.exp(-fall))}.` :
-      `A grey square has covered one place after the other, and nowhere made ${name} less likely.`;
+      `A grey square has covered one place after the other; on the reddest one it brings ${name} from ${percent(whole)} to ${percent(whole * Math.exp(-fall))}.` :
+      `A grey square has covered one place after the other, and made ${name} less likely on none.`;
     heat.hidden = false;
   }
   async function look() {
