@@ -31,7 +31,7 @@ setuptools.setup(
     ],
     packages=setuptools.find_packages(include=[cfg['lib_path'], cfg['lib_path'] + '.*']),
     include_package_data=True,
-    package_data={cfg['lib_path']: ['weights/*/*', 'apps/live_cells.*']},
+    package_data={cfg['lib_path']: ['weights/*/*', 'apps/live_*.js', 'apps/live_*.css']},
     zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),

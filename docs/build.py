@@ -307,6 +307,7 @@ _needed = {
     'latex2mathml': 'latex2mathml',
     'minify_html': 'minify-html',
     'rjsmin': 'rjsmin',
+    'tinycss2': 'tinycss2',
 }
 
 

@@ -28,7 +28,7 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 
 
 class Cell(NamedTuple):
-    "What a page says about a live cell. Its program is in `_static/live/live.js`."
+    "What a page says about a live cell. Its program is in `_static/live`, and begins in `live.js` there."
 
     title: str
     lead: str  # what to do, one or two sentences
@@ -72,7 +72,8 @@ CELLS: dict[str, Cell] = dict(
     cifar10=Cell(
         'What is in the picture?',
         'The picture is made as small as those of CIFAR-10, 32 by 32 pixels, and sorted into one of ten classes. '
-        'The heatmap shows where the network finds a class. It learnt from photographs; our samples are drawings.',
+        'Then a grey square covers it place by place: the heatmap is red where that costs a class most. '
+        'The network learnt from photographs; our samples are drawings.',
         ('cifar10_from_scratch', 'transfer_cam'),
         'A small picture with a heatmap over it, and the probabilities that the network gives to ten classes',
     ),
@@ -136,6 +137,18 @@ def stage_runtime(
         for name in RUNTIME_FILES:
             with package.extractfile(f'package/dist/{name}') as source, (dest / name).open('wb') as target:
                 shutil.copyfileobj(source, target)
+
+
+# ---- the program
+
+
+def stage_parts(
+    dest: Path,  # the folder `_static/live` of the pages
+) -> None:
+    "Writes the parts of cells that the page of `lesson7_demo` has, too, as a module."
+    text = (ROOT / 'lesson7_lib' / 'apps' / 'live_parts.js').read_text(encoding='utf-8')
+    names = re.findall(r'(?m)^(?:async )?(?:function|const) (\w+)', text)
+    (dest / 'parts.js').write_text(f'{text}\nexport {{ {", ".join(names)} }};\n', encoding='utf-8')
 
 
 # ---- the networks
@@ -239,6 +252,7 @@ def stage_live(
     live = static / 'live'
     try:
         stage_runtime(live)
+        stage_parts(live)
         cards = stage_models(live / 'models', exported_models())
         stage_samples(live / 'samples')
     except Missing as e:
@@ -295,7 +309,7 @@ def cell_html(
     ]
     lines += [f'<link rel="stylesheet" href="{up}_static/live/live.css">']
     if live:
-        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card', 'heatmap') and v is not None}
+        known = {k: v for k, v in card.items() if k not in ('mean', 'std', 'card') and v is not None}
         lines += [
             f'<p class="live-about">{about_model(card)}</p>',
             f'<script type="application/json">{json.dumps(known).replace("<", chr(92) + "u003c")}</script>',

@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT))
 import matplotlib  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
 
 import lesson7_lib.apps.experiments  # noqa: E402, F401  (registers the experiments)
 from lesson7_lib.apps.onnx import to_onnx  # noqa: E402
@@ -28,13 +27,15 @@ from lesson7_lib.core.metrics import accuracy  # noqa: E402
 from lesson7_lib.human_numbers_rnn import predict_words, share_right  # noqa: E402
 from lesson7_lib.text.evaluate import full_pass  # noqa: E402
 from lesson7_lib.unet import street_data  # noqa: E402
-from lesson7_lib.vision.class_maps import map_and_scores, map_offset  # noqa: E402
 from lesson7_lib.vision.mask_metrics import evaluate_masks  # noqa: E402
 from lesson7_lib.vision.restorers import load_restorer  # noqa: E402
 
 WEIGHTS = ROOT / 'weights'
 LARGEST = 2_000_000  # bytes of a file of weights
 SEED = 42
+COLOURS = (
+    (matplotlib.colormaps['turbo'](np.linspace(0, 1, 64))[:, :3] * 255).round().astype(int).tolist()
+)  # of heatmaps
 
 
 def right_answers(learn: Learner) -> float:
@@ -68,7 +69,6 @@ class Model(NamedTuple):
     metric: str  # what the score is
     score: Callable[[Learner], float]
     options: dict[str, Any] = {}  # for `to_onnx`
-    heatmap: bool = False  # does the live cell draw where a class is found?
 
 
 MODELS = dict(
@@ -107,8 +107,7 @@ MODELS = dict(
         'free to use with a citation: Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009',
         'accuracy',
         right_answers,
-        dict(maps=('body.3',), trained_size=(32, 32)),
-        heatmap=True,
+        dict(trained_size=(32, 32), heatmap=dict(cells=8, wide=2.0, colours=COLOURS)),
     ),
 )
 
@@ -172,29 +171,7 @@ def export(names: Iterable[str], dest: Path) -> list[Path]:
         else:
             learn = load_learner(WEIGHTS / name, device='cpu')
             made.append(to_onnx(learn, dest / name, card=card_of(name), **MODELS[name].options))
-            if MODELS[name].heatmap:
-                add_heatmap(learn, made[-1], MODELS[name].options['trained_size'])
     return made
-
-
-def gradients_of(model: nn.Module, x: Tensor) -> Tensor:
-    "Of each class's score by each channel of the last map, summed over the places (classes, channels): Grad-CAM's weights."
-    acts, scores = map_and_scores(model, x)
-    with torch.enable_grad():
-        return torch.stack([torch.autograd.grad(o, acts, retain_graph=True)[0].sum((0, 2, 3)) for o in scores.sum(0)])
-
-
-def add_heatmap(learn: Learner, folder: Path, shape: tuple[int, int]) -> None:
-    """What a heatmap of an exported classifier is made of, beside its last map, as `heatmap` in model.json. Raises `ValueError` where
-    Grad-CAM's weights depend on the picture: then a browser would need gradients."""
-    size = learn.data.x_list.c, *shape
-    weights, others = [gradients_of(learn.model, torch.rand(1, *size)) for _ in range(2)]
-    if not torch.allclose(weights, others, atol=1e-6):
-        raise ValueError('the head of this network is not linear: its heatmaps need gradients')
-    colours = (matplotlib.colormaps['turbo'](np.linspace(0, 1, 64))[:, :3] * 255).round().astype(int)
-    heatmap = dict(weights=weights.tolist(), offset=map_offset(learn.model, size), colours=colours.tolist())
-    file = folder / 'model.json'
-    file.write_text(json.dumps(dict(json.loads(file.read_text(encoding='utf-8')), heatmap=heatmap)), encoding='utf-8')
 
 
 def photo_card() -> dict[str, Any]:

@@ -170,13 +170,3 @@ def test_live_cells(tmp_path):
         plain.goto(fn.as_uri())
         assert plain.get_by_text('needs JavaScript').count() == 2
         chrome.close()
-
-
-def test_cells_are_the_sites():
-    "What the page's script and the site's have in common is the same text."
-    package, site = (
-        (ROOT / o).read_text(encoding='utf-8') for o in ('lesson7_lib/apps/live_cells.js', 'docs/_static/live/live.js')
-    )
-    for begin in ('function make(', 'function bars(', 'function asDigit(', 'const ones =', 'function numberWords('):
-        one = package[package.index(begin) :].split('\n}\n')[0]
-        assert one in site, f'{begin} is another in docs/_static/live/live.js'

@@ -351,11 +351,12 @@ def check_nietzsche(cell):
 
 
 def check_cifar10(cell):
-    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's; so are the heatmaps, by Grad-CAM."
+    "Probabilities of a sample and of pictures that are chosen, dropped and pasted are Python's; so are the heatmaps, by occlusion."
     from lesson7_lib.core.learner import load_learner
-    from lesson7_lib.vision.class_maps import fit_maps, grad_cam_maps, map_offset
+    from lesson7_lib.vision.class_maps import fit_maps, occlusion_maps
 
-    model = load_learner(ROOT / 'weights' / 'cifar10', device='cpu').model
+    model, size = load_learner(ROOT / 'weights' / 'cifar10', device='cpu').model, cell.card['heatmap']
+    assert size['cells'] >= 8
     cell.click('What is it?')
     for how in ('', 'choose', 'drop', 'paste'):
         if how:
@@ -369,8 +370,10 @@ def check_cifar10(cell):
             assert shown == (
                 cell.array('scores').argmax() if name == 'the likeliest class' else cell.card['classes'].index(name)
             )
-            maps = grad_cam_maps(model, torch.from_numpy(cell.normalised(pixels)), [int(shown)])
-            near(cell.array('heat'), fit_maps(maps, (32, 32), map_offset(model, (3, 32, 32))))
+            x = torch.from_numpy(cell.normalised(pixels)).float()
+            maps = occlusion_maps(model, x, [int(shown)], cells=size['cells'], wide=size['wide'])
+            near(cell.array('heat'), fit_maps(maps, (32, 32)))
+            near(cell.box.evaluate('o => o.last.heats[o.last.shown].fall'), maps.max())
             assert name == 'ship' or cell.array('heat').max() == 1
     cell.slide('Heatmap', 30)
     assert cell.box.locator('.live-heat').evaluate('o => getComputedStyle(o).opacity') == '0.3'

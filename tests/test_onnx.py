@@ -39,6 +39,19 @@ NETWORKS = [*PICTURES, *ONE_SIZE, *TEXTS, *CHARACTERS, *TABLES]
 QUICK = ['FastUnet', 'today_mnist', 'conv_cnn', 'CausalTransformer', 'CharSeqStatefulGRU', 'Char3Model', 'TabularModel']
 
 
+def unlike_new(model):
+    "Gives a network weights and running statistics as after a training: a new one has branches that begin at zero and norms that do nothing."
+    with torch.no_grad():
+        for o in model.parameters():
+            if o.is_floating_point():
+                o += 0.5 * torch.randn_like(o) / max(1, o[0].numel() if o.ndim > 1 else 4) ** 0.5
+        for name, o in model.named_buffers():
+            if name.endswith('running_mean'):
+                o.copy_(0.2 * torch.randn_like(o))
+            elif name.endswith('running_var'):
+                o.copy_(0.5 + torch.rand_like(o))
+
+
 def network(name):
     "A small one, and an example of its inputs."
     set_seed(0)
@@ -46,9 +59,7 @@ def network(name):
     model = make(ARCHITECTURES[name])
     args = inputs()
     args = args if isinstance(args, tuple) else (args,)
-    with torch.no_grad():
-        model.train()(*args)  # so that running statistics are not those of a new one
-    reset_state(model)
+    unlike_new(model)
     return model.eval(), args
 
 

@@ -27,6 +27,7 @@ document.addEventListener('DOMContentLoaded', () => {
     o.addEventListener('input', () => moveWidget(o));
     moveWidget(o);
   }
+  for (const o of document.querySelectorAll('code.literal, .highlight')) o.translate = false;   // code is not prose
   for (const o of document.querySelectorAll('.article-container table')) {   // a wide table scrolls, the page does not
     if (o.closest('.table-wrapper')) continue;
     const wrap = document.createElement('div');

@@ -115,8 +115,11 @@ def live_files(
     "What a page with live cells has in it once."
     if not any(' data-live=' in o for o in parts):
         return {}
-    here = files('lesson7_lib.apps')
-    return {k: here.joinpath(f'live_cells.{o}').read_text('utf-8') for k, o in dict(script='js', style='css').items()}
+    parts_js, cells_js, style = (
+        files('lesson7_lib.apps').joinpath(o).read_text('utf-8')
+        for o in ('live_parts.js', 'live_cells.js', 'live_cells.css')
+    )
+    return dict(script=f'{parts_js}\n{cells_js}', style=style)
 
 
 def digit_section(

@@ -1,5 +1,6 @@
 // The worker behind all live cells of a page. It loads ONNX Runtime Web when the first question comes, and answers one
-// question after the other: `run` a network on a picture, `restore` a picture tile by tile, `read` the next tokens of a text.
+// question after the other: `run` a network on a picture, `cover` a picture place by place, `restore` one tile by tile, `read` the next tokens
+// of a text.
 //
 // A question is {id, what, model, …}. What goes back is {id, progress}, {id, part}, and at the end {id, answer} or {id, error}.
 // {cancel: id} ends a question early: it is answered by null.
@@ -21,7 +22,7 @@ async function reply(o) {
   const stopped = () => new Promise(done => setTimeout(() => done(cancelled.has(o.id))));
   try {
     const model = await stopped() ? null : await opened(o.model, progress => say({ progress }));
-    say({ answer: await stopped() ? null : await { run, restore, read }[o.what](model, o, say, stopped) });
+    say({ answer: await stopped() ? null : await { run, cover, restore, read }[o.what](model, o, say, stopped) });
   } catch (e) {
     say({ error: e.message || String(e) });
   }
@@ -78,32 +79,64 @@ function normalised(pixels, card) {
 async function run({ ort, session, card }, { pixels, shape }) {
   const input = new ort.Tensor('float32', normalised(pixels, card), [1, ...shape]);
   const out = await session.run({ [session.inputNames[0]]: input });
-  const outputs = card.outputs.map(({ name }) => ({ name, dims: out[name].dims, data: out[name].data }));
-  if (card.heatmap) Object.assign(outputs[0], { colours: card.heatmap.colours, heat: heatmaps(outputs.at(-1), card.heatmap, shape.slice(1)) });
-  return outputs;
+  return card.outputs.map(({ name }) => ({ name, dims: out[name].dims, data: out[name].data }));
 }
 
-// Grad-CAM of every class at the size of the picture, each from 0 to 1, as in lesson7_lib.vision.class_maps: the channels of the last
-// map, weighted; what speaks against the class is left out.
-function heatmaps({ dims: [, n, h, w], data }, { weights, offset }, [height, width]) {
-  const shift = offset.map(Math.round);
-  const at = (i, size, cells, by) => {  // between which cells of the map a pixel is, and how far from the first
-    const moved = Math.min(Math.max(i - by, 0), size - 1);
-    const x = Math.max(0, (moved + 0.5) * cells / size - 0.5), first = Math.floor(x);
+// ---- a square of zeros covers a picture place by place: lesson7_lib.vision.class_maps.occlusion_maps
+
+// The pixels of a side that each square covers: its middle is that of a cell.
+function covered(n, cells, wide) {
+  const half = wide * n / cells / 2, middles = Array.from({ length: cells }, (_, i) => (i + 0.5) * n / cells);
+  return middles.map(o => [Math.max(0, Math.floor(o - half + 0.5)), Math.min(n, Math.floor(o + half + 0.5))]);
+}
+
+function logSoftmax(scores) {
+  const top = Math.max(...scores), log = top + Math.log(scores.reduce((sum, o) => sum + Math.exp(o - top), 0));
+  return Array.from(scores, o => o - log);
+}
+
+// For each class: how far the log of its probability falls at most, and the map of the falls at the picture's size, from 0 to 1. A row of places
+// goes through the network at once.
+async function cover({ ort, session, card }, { pixels, shape }, say, stopped) {
+  const [channels, height, width] = shape, { cells, wide } = card.heatmap, x = normalised(pixels, card), rows = [];
+  const scoresOf = async (batch, n) => {
+    const out = (await session.run({ [session.inputNames[0]]: new ort.Tensor('float32', batch, [n, ...shape]) }))[session.outputNames[0]];
+    return Array.from({ length: n }, (_, i) => logSoftmax(out.data.slice(i * out.dims[1], (i + 1) * out.dims[1])));
+  };
+  const [whole] = await scoresOf(x, 1), columns = covered(width, cells, wide);
+  for (const [top, bottom] of covered(height, cells, wide)) {
+    if (await stopped()) return null;
+    const batch = new Float32Array(cells * x.length);
+    columns.forEach(([left, right], k) => {
+      batch.set(x, k * x.length);
+      for (let c = 0; c < channels; c++) for (let y = top; y < bottom; y++) {
+        const line = k * x.length + (c * height + y) * width;
+        batch.fill(0, line + left, line + right);
+      }
+    });
+    rows.push(...await scoresOf(batch, cells));
+    say({ progress: { what: 'Covering place by place', share: rows.length / cells ** 2 } });
+  }
+  return whole.map((before, k) => {
+    const falls = rows.map(o => Math.max(0, before - o[k]));
+    return { fall: Math.max(...falls), values: enlarged(falls, cells, height, width) };
+  });
+}
+
+// A square map at the size of a picture, from 0 to 1, as `fit_maps` does it in Python.
+function enlarged(map, cells, height, width) {
+  const at = (i, size) => {  // between which cells a pixel is, and how far from the first
+    const x = Math.min(cells - 1, Math.max(0, (i + 0.5) * cells / size - 0.5)), first = Math.floor(x);
     return [first, Math.min(first + 1, cells - 1), x - first];
   };
-  return weights.map(row => {
-    const map = new Float32Array(h * w), big = new Float32Array(height * width);
-    for (let k = 0; k < n; k++) for (let i = 0; i < h * w; i++) map[i] += row[k] * data[k * h * w + i];
-    for (let i = 0; i < h * w; i++) map[i] = Math.max(0, map[i]);
-    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-      const [top, bottom, down] = at(y, height, h, shift[0]), [left, right, along] = at(x, width, w, shift[1]);
-      const line = r => map[r * w + left] * (1 - along) + map[r * w + right] * along;
-      big[y * width + x] = line(top) * (1 - down) + line(bottom) * down;
-    }
-    const low = big.reduce((a, b) => Math.min(a, b)), high = big.reduce((a, b) => Math.max(a, b));
-    return { places: [h, w], values: big.map(o => high > low ? (o - low) / (high - low) : 0) };
-  });
+  const big = new Float32Array(height * width);
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+    const [top, bottom, down] = at(y, height), [left, right, along] = at(x, width);
+    const line = r => map[r * cells + left] * (1 - along) + map[r * cells + right] * along;
+    big[y * width + x] = line(top) * (1 - down) + line(bottom) * down;
+  }
+  const low = Math.min(...big), high = Math.max(...big);
+  return big.map(o => high > low ? (o - low) / (high - low) : 0);
 }
 
 // ---- a picture is restored, tile by tile, with the tiles of lesson7_lib.apps.restore
