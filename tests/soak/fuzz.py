@@ -1,6 +1,8 @@
 """Damaged files of every kind that the library reads: what happens is counted.
 
-    python tests/soak/fuzz.py --n 1000 --seed 0
+    python tests/soak/fuzz.py --n 1000 --seed 0 --log FOLDER
+
+With `--log`, the same command goes on after an interruption.
 
 Valid files are changed at random and read in a child process. Reading may end in two ways: the file is refused with an
 error of the library, or it is read. Everything else is a fault: another error, the end of the process, more than two
@@ -198,13 +200,14 @@ def one(kind, name, content, seed, folder, watch):
     finally:
         watch.on = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-    if time.process_time() - used > strangers.SLOW:
+    cpu = time.process_time() - used
+    if cpu > strangers.SLOW:
         end = 'slow'
     if watch.seen:
         end, why = 'outside', watch.seen.pop()
         watch.seen.clear()
     shutil.rmtree(folder / 'out', ignore_errors=True)
-    return dict(kind=kind, name=name, end=end, why=why, seed=seed)
+    return dict(kind=kind, name=name, end=end, why=why, cpu=cpu, seed=seed)
 
 
 def some(folder, jobs, out):
@@ -222,19 +225,22 @@ def some(folder, jobs, out):
             f.flush()
 
 
-def run(n, seed=0, kinds=None, seconds=None):
-    "Read `n` changed files, or as many as can be in `seconds`: list of dictionaries."
+def run(n, seed=0, kinds=None, seconds=None, log=None):
+    """Read `n` changed files, or as many as can be in `seconds`: list of dictionaries. With the folder `log`, what it
+    holds of an earlier run is not repeated."""
     kinds = kinds or list(SHARES)
     rnd = random.Random(seed)
     drawn = rnd.choices(kinds, [SHARES[k] for k in kinds], k=n)
     limit = time.monotonic() + (seconds or 1e9)
     found = []
     with tempfile.TemporaryDirectory() as tmp:
-        folder, out = Path(tmp, 'work'), Path(tmp, 'out.jsonl')
+        folder, out = Path(tmp, 'work'), Path(log or tmp, 'files.jsonl')
         folder.mkdir()
+        out.parent.mkdir(exist_ok=True)
         out.touch()
+        found = [json.loads(o) for o in out.read_text().splitlines()]
         todo = [(k, rnd.choice(sorted(SETS[k])), seed * 10**7 + i) for i, k in enumerate(drawn) if k in SETS]
-        done = 0
+        done = len(found)
         while done < len(todo) and time.monotonic() < limit:  # a new child goes on where one has ended
             jobs = todo[done : done + 500]
             child = multiprocessing.get_context('fork').Process(target=some, args=(folder, jobs, out))
@@ -243,14 +249,14 @@ def run(n, seed=0, kinds=None, seconds=None):
             found = [json.loads(o) for o in out.read_text().splitlines()]
             if child.exitcode:
                 kind, name, number = todo[len(found)]
-                found.append(dict(kind=kind, name=name, end='crash', why=f'exit {child.exitcode}', seed=number))
+                found.append(dict(kind=kind, name=name, end='crash', why=f'exit {child.exitcode}', cpu=0, seed=number))
                 with open(out, 'a') as f:
                     f.write(json.dumps(found[-1]) + '\n')
             done = len(found)
     share = drawn.count('checkpoints') * (done / max(1, len(todo))) if todo else n
     if share >= 1:
         names = dict(loaded='read')
-        for o in strangers.run(round(share), seed):
+        for o in strangers.run(round(share), seed, log=log and log / 'checkpoints.jsonl'):
             found.append({**o, 'kind': 'checkpoints', 'end': names.get(o['end'], o['end'])})
     return found
 
@@ -261,10 +267,11 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--kinds', nargs='*', choices=list(SHARES), help='only these')
     parser.add_argument('--seconds', type=float, help='end after so many')
+    parser.add_argument('--log', type=Path, help='keep what is found in this folder, and go on from there')
     parser.add_argument('--save', type=Path, help='write the counts to this JSON file')
     args = parser.parse_args()
     start = time.monotonic()
-    res = run(args.n, args.seed, args.kinds, args.seconds)
+    res = run(args.n, args.seed, args.kinds, args.seconds, args.log)
     counts = defaultdict(Counter)
     for o in res:
         counts[o['kind']][o['end']] += 1
@@ -281,6 +288,7 @@ def main():
             files=len(res),
             seconds=round(time.monotonic() - start),
             memory_mb=max(o.get('memory', 0) for o in res) >> 20,
+            longest_cpu_seconds={k: round(max(o['cpu'] for o in res if o['kind'] == k), 2) for k in sorted(counts)},
             ends={k: sum(c[k] for c in counts.values()) for k in ends},
             kinds={k: {e: c[e] for e in ends} for k, c in sorted(counts.items())},
             torch=torch.__version__,

@@ -381,9 +381,11 @@ def one(kind, file, whole, seed):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     took = time.perf_counter() - start
-    if time.process_time() - used > SLOW:  # of this process: others may keep the machine busy
+    cpu = time.process_time() - used  # of this process: others may keep the machine busy
+    if cpu > SLOW:
         end = 'slow'
-    return dict(what=what, kind=kind, end=end, why=why, took=took, seed=seed)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10  # the most so far, bytes
+    return dict(what=what, kind=kind, end=end, why=why, took=took, cpu=cpu, memory=memory, seed=seed)
 
 
 def some(path, jobs, out):
@@ -400,17 +402,17 @@ def some(path, jobs, out):
             f.flush()
 
 
-def run(n, seed=0, names=None):
-    "Load `n` changed files: list of dictionaries."
+def run(n, seed=0, names=None, log=None):
+    "Load `n` changed files: list of dictionaries. With the file `log`, what it holds of an earlier run is not repeated."
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(tmp)
         files = {k: v for k, v in make_files(path).items() if names is None or k in names}
         rnd = random.Random(seed)
         keys = [rnd.choice(sorted(files)) for _ in range(n)]
         jobs = [(k, files[k][0], str(files[k][1]), seed * 1_000_000 + i) for i, k in enumerate(keys)]
-        out = path / 'out.jsonl'
+        out = log or path / 'out.jsonl'
         out.touch()
-        res = []
+        res = [json.loads(o) for o in out.read_text().splitlines()]
         while len(res) < len(jobs):  # a new child goes on where one has ended
             child = multiprocessing.get_context('fork').Process(target=some, args=(path, jobs[len(res) :], out))
             child.start()
@@ -418,7 +420,9 @@ def run(n, seed=0, names=None):
             res = [json.loads(o) for o in out.read_text().splitlines()]
             if len(res) < len(jobs):
                 job = jobs[len(res)]
-                res.append(dict(what='?', kind=job[1], end='crash', why=f'exit {child.exitcode}', took=0, seed=job[3]))
+                res.append(
+                    dict(what='?', kind=job[1], end='crash', why=f'exit {child.exitcode}', took=0, cpu=0, seed=job[3])
+                )
                 res[-1]['name'] = job[0]
                 with open(out, 'a') as f:
                     f.write(json.dumps(res[-1]) + '\n')
