@@ -1,0 +1,270 @@
+"""Trainings of five kinds are killed at random moments and go on; each must end as one that was left in peace.
+
+    python tests/soak/kills.py --n 200 --seed 0 --log FOLDER
+
+A training is a process of its own and gets SIGKILL, which no program can catch: in the middle of a batch, in a
+validation, while it writes its checkpoint. It is started again with `resume=` until it is done. Then the checkpoint of
+its last epoch (weights, optimiser, hidden state, random generators) and the recorder must be equal, to the bit, to
+those of a training that was never killed. With `--log`, the same command goes on after an interruption.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lesson7_lib.core.callback import Accumulate, Callback
+from lesson7_lib.core.checkpoint import load_tensors
+from lesson7_lib.core.databunch import DataBunch
+from lesson7_lib.core.env import set_seed
+from lesson7_lib.core.hooks import Flatten
+from lesson7_lib.core.learner import Learner
+from lesson7_lib.core.metrics import accuracy
+from lesson7_lib.crappify_gan import AdaptiveGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
+from lesson7_lib.resnet_mnist import conv_layer, res_block
+from lesson7_lib.text.evaluate import ResetState
+from lesson7_lib.text.language import LanguageModel
+from lesson7_lib.text.text_list import TextList
+from lesson7_lib.unet import DynamicUnet
+from lesson7_lib.vision.batch_transforms import BatchTfms
+from lesson7_lib.vision.transforms import get_transforms
+
+EPOCHS = 6
+KILLS = 5  # of one training
+CURVES = ('losses', 'raw_losses', 'val_losses', 'metrics', 'lrs', 'moms', 'nb_batches')
+
+# --- the five trainings, each with all that may get lost: shuffling, augmentation, dropout, batch norm, momentum
+
+
+def shared(x, y, n, **kwargs):
+    "Data with the first `n` items for training."
+    return DataBunch.from_tensors(x[:n], y[:n], x[n:], y[n:], **kwargs)
+
+
+def cnn(**kwargs):
+    data = shared(torch.rand(84, 1, 12, 12), torch.randint(0, 3, (84,)), 64, bs=8)
+    data.train_ds.tfms = BatchTfms(get_transforms()[0], size=12)
+    model = nn.Sequential(conv_layer(1, 8, stride=2), res_block(8), nn.Dropout(0.2), Flatten(), nn.Linear(288, 3))
+    return Learner(data, model, metrics=accuracy, **kwargs)
+
+
+def gan(**kwargs):
+    x = torch.rand(44, 3, 16, 16)
+    data = shared(x, 1 - x, 36, bs=4)
+    critic = gan_critic(nf=4, n_blocks=1, p=0.2)
+    losses = gan_loss_from_func(F.l1_loss, lambda p, y: F.binary_cross_entropy_with_logits(p, torch.full_like(p, y[0])))
+    maker = nn.Sequential(conv_layer(3, 6), nn.Dropout2d(0.1), nn.Conv2d(6, 3, 1))
+    return GANLearner(data, maker, critic, *losses, switcher=AdaptiveGANSwitcher, show_img=False, **kwargs)
+
+
+def rnn(**kwargs):
+    texts = [' '.join(f'w{int(i)}' for i in torch.randint(0, 20, (400,))) for _ in range(4)]
+    data = TextList(texts, min_freq=1).split_by_idx([3]).label_for_lm().databunch(bs=4, bptt=12, max_len=4)
+    return Learner(data, LanguageModel(len(data.vocab.itos), 16, cell='GRU'), metrics=accuracy, **kwargs)
+
+
+def rnn_reset(**kwargs):
+    return rnn(callbacks=[ResetState()], **kwargs)
+
+
+def unet_bf16(**kwargs):
+    data = shared(torch.rand(28, 3, 16, 16), torch.randint(0, 3, (28, 1, 16, 16)), 20, bs=2)
+    body = nn.Sequential(conv_layer(3, 6, stride=2), conv_layer(6, 8, stride=2))
+    model = DynamicUnet(body, 3, (16, 16), self_attention=True, norm_type='Spectral')
+    learn = Learner(
+        data, model, loss_func=lambda p, y: F.cross_entropy(p, y[:, 0]), callbacks=[Accumulate(n=2)], **kwargs
+    )
+    return learn.to_bf16(emulate=True)
+
+
+TRAININGS = dict(cnn=cnn, gan=gan, rnn=rnn, rnn_reset=rnn_reset, unet_bf16=unet_bf16)
+
+
+class Beat(Callback):
+    "Tells that the first batch of this process is done."
+
+    def __init__(self, file):
+        self.file = file
+
+    def on_batch_end(self):
+        self.file.touch()
+
+
+def plain(o):
+    "As JSON, floats to the bit."
+    if isinstance(o, (list, tuple)):
+        return [plain(v) for v in o]
+    return float(o).hex() if isinstance(o, (float, torch.Tensor)) else o
+
+
+def train(kind, folder):
+    "In a process of its own: train to the end, or until it is killed."
+    sys.stdout = sys.stderr = open(folder / 'printed.txt', 'a', buffering=1)
+    torch.set_num_threads(1)
+    set_seed(7)
+    learn = TRAININGS[kind](path=folder)
+    learn.fit_one_cycle(EPOCHS, 0.01, callbacks=[Beat(folder / 'beat')], resume='run')
+    recorded = {k: plain(getattr(learn.recorder, k)) for k in CURVES}
+    (folder / 'recorded.json').write_text(json.dumps(recorded))
+
+
+# --- what is killed
+
+
+def start(kind, folder):
+    folder.mkdir(exist_ok=True)
+    (folder / 'beat').unlink(missing_ok=True)
+    process = multiprocessing.get_context('fork').Process(target=train, args=(kind, folder))
+    process.start()
+    return process
+
+
+def finish(process, folder):
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f'the training failed: {(folder / "printed.txt").read_text()[-2000:]}')
+
+
+def wait_for(process, happens, *args):
+    "Until `happens(*args)` is true, or the process has ended."
+    while process.is_alive() and not happens(*args):
+        time.sleep(0.0005)
+
+
+def unfinished(folder, old=frozenset()):
+    "Names of the files beside the checkpoint, without the old ones: one that is being written, or was."
+    return {o.name for o in (folder / 'models').glob('*')} - {'run.safetensors'} - old
+
+
+def peaceful(kind, folder):
+    "A training that is left alone; seconds from its first batch to its end."
+    process = start(kind, folder)
+    wait_for(process, (folder / 'beat').exists)
+    begun = time.monotonic()
+    finish(process, folder)
+    return time.monotonic() - begun
+
+
+def killed(kind, folder, seconds, rnd, n=KILLS):
+    "A training that is killed `n` times, then left to its end; what it was doing each time."
+    found = []
+    while len(found) < n:
+        old = unfinished(folder)  # of a process that was killed
+        process = start(kind, folder)
+        when = rnd.choices(['at once', 'later', 'saving'], [1, 7, 2])[0]
+        if when != 'at once':
+            wait_for(process, (folder / 'beat').exists)
+        if len(found) == n - 1:  # so that each training resumes at least once
+            wait_for(process, (folder / 'models' / 'run.safetensors').exists)
+        if when == 'saving':
+            wait_for(process, unfinished, folder, old)
+            time.sleep(rnd.random() * 0.002)
+        else:
+            time.sleep(rnd.random() * seconds * 0.4)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:  # it was done before
+            break
+        begun = (folder / 'beat').exists()
+        found.append('saving' if unfinished(folder, old) else 'training' if begun else 'before the first batch')
+    finish(start(kind, folder), folder)
+    return found
+
+
+def same_bits(a, b):
+    "Are two values of a checkpoint equal? NaN is equal to itself here."
+    if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):
+        return a == b
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(*[o.reshape(-1).view(torch.uint8) for o in (a, b)])
+
+
+def difference(a, b):
+    "Names of what differs between two trainings that have ended."
+    (ta, ma), (tb, mb) = [load_tensors(o / 'models' / 'run.safetensors') for o in (a, b)]
+    if ta.keys() != tb.keys():
+        return sorted(ta.keys() ^ tb.keys())
+    found = [k for k in ta if not same_bits(ta[k], tb[k])]
+    found += [k for k in ma.keys() | mb.keys() if k != 'rows' and ma.get(k) != mb.get(k)]  # rows hold the time
+    ra, rb = [json.loads((o / 'recorded.json').read_text()) for o in (a, b)]
+    found += [k for k in CURVES if ra[k] != rb[k]]
+    return found + sorted(unfinished(b))
+
+
+def run(n, seed=0, kinds=None, log=None):
+    "Kill `n` times, shared among the kinds: list of dictionaries, one for each training."
+    kinds = kinds or list(TRAININGS)
+    res = []
+    with tempfile.TemporaryDirectory() as tmp:
+        out = Path(log or tmp) / 'kills.jsonl'
+        out.parent.mkdir(exist_ok=True)
+        out.touch()
+        res = [json.loads(o) for o in out.read_text().splitlines()]
+        for kind in kinds:
+            goal = math.ceil(n / len(kinds))
+            done = sum(len(o['kills']) for o in res if o['kind'] == kind)
+            whole = Path(tmp, f'{kind}-whole')
+            seconds = peaceful(kind, whole) if done < goal else 0
+            while done < goal:
+                number = sum(o['kind'] == kind for o in res)
+                broken = Path(tmp, f'{kind}-broken')
+                kills = killed(kind, broken, seconds, random.Random(f'{seed} {kind} {number}'), min(KILLS, goal - done))
+                resumed = (broken / 'printed.txt').read_text().count('Resuming')
+                differs = difference(whole, broken)
+                res.append(dict(kind=kind, number=number, kills=kills, resumed=resumed, differs=differs))
+                with open(out, 'a') as f:
+                    f.write(json.dumps(res[-1]) + '\n')
+                shutil.rmtree(broken)
+                done += len(kills)
+    return res
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--n', type=int, default=50, help='number of kills')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--kinds', nargs='*', choices=list(TRAININGS), help='only these')
+    parser.add_argument('--log', type=Path, help='keep what is found in this folder, and go on from there')
+    parser.add_argument('--save', type=Path, help='write the counts to this JSON file')
+    args = parser.parse_args()
+    begun = time.monotonic()
+    res = run(args.n, args.seed, args.kinds, args.log)
+    facts = dict(
+        command=f'python tests/soak/kills.py --n {args.n} --seed {args.seed}',
+        kills=sum(len(o['kills']) for o in res),
+        trainings=len(res),
+        equal=sum(not o['differs'] for o in res),
+        seconds=round(time.monotonic() - begun),
+        kinds={
+            kind: dict(
+                trainings=sum(o['kind'] == kind for o in res),
+                equal=sum(o['kind'] == kind and not o['differs'] for o in res),
+                resumed=sum(o['resumed'] for o in res if o['kind'] == kind),
+                kills=dict(Counter(k for o in res if o['kind'] == kind for k in o['kills'])),
+            )
+            for kind in dict.fromkeys(o['kind'] for o in res)
+        },
+        torch=torch.__version__,
+    )
+    print(json.dumps(facts, indent=1))
+    for o in res:
+        if o['differs']:
+            print(o)
+    if args.save:
+        args.save.write_text(json.dumps(facts, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
