@@ -20,7 +20,7 @@ import torch
 from torch import nn, optim
 from torch.utils.data import DataLoader, TensorDataset
 
-from lesson7_lib.core.callback import GradientClipping
+from lesson7_lib.core.callback import Accumulate, GradientClipping
 from lesson7_lib.core.databunch import DataBunch
 from lesson7_lib.core.hooks import Flatten
 from lesson7_lib.core.items import ItemList, TensorList
@@ -182,6 +182,11 @@ def callback_class_in_callbacks():
 @mistake('GradientClipping', 'function', 'callbacks=')
 def callback_instance_in_callback_fns():
     learner(callback_fns=[GradientClipping(clip=1.0)])
+
+
+@mistake(r'Accumulate\(2\)', 'first argument is the learner', 'n=2')
+def callback_setting_without_name():
+    learner(callbacks=Accumulate(2))
 
 
 @mistake('GradientClipping', 'callback|instance', r'GradientClipping\(')
@@ -422,6 +427,16 @@ def labels_in_a_column():
 @mistake('float32', 'class numbers', 'mean_absolute_error', warns=True)
 def accuracy_of_numbers():
     learner(bunch(y=torch.rand(N)), linear(1), metrics=accuracy).fit(1)
+
+
+@mistake('0.0 or 1.0', 'whole numbers', r'y\.long\(\)', warns=True)
+def zeros_and_ones_as_floats():
+    learner(bunch(y=(classes() > 0).float()), linear(1)).fit(1)
+
+
+@mistake('float32, such as [01]', 'mse', r'y\.long\(\)', warns=True)
+def accuracy_of_zeros_and_ones():
+    learner(bunch(y=(classes() > 0).float()), linear(1), metrics=accuracy).fit(1)
 
 
 @mistake(r'\(8,\)|8 losses|shape', 'one number', "mean|reduction")
