@@ -3,8 +3,10 @@
 `test_resume.py` does it with a CNN in processes that are started anew.
 """
 
+import importlib.util
 import os
 
+import pytest
 from soak import kills
 
 
@@ -12,6 +14,15 @@ def test_killed_trainings():
     res = kills.run(3, seed=2, kinds=['gan', 'rnn', 'unet_bf16'])
     assert [o['differs'] for o in res] == [[]] * len(res)
     assert sum(len(o['kills']) for o in res) == 3
+    assert all(o['resumed'] for o in res if o['kills'])
+
+
+@pytest.mark.skipif(importlib.util.find_spec('accelerate') is None, reason='several processes need accelerate')
+def test_killed_processes():
+    "Two processes that share a training, both killed; with batch norm, dropout and a hidden state."
+    res = kills.run(4, seed=4, kinds=['gan', 'rnn_reset', 'unet_bf16', 'table'], processes=2)
+    assert [o['differs'] for o in res] == [[]] * len(res)
+    assert sum(len(o['kills']) for o in res) == 4
     assert all(o['resumed'] for o in res if o['kills'])
 
 
