@@ -17,7 +17,6 @@ import io
 import json
 import lzma
 import multiprocessing
-import os
 import random
 import resource
 import shutil
@@ -46,17 +45,6 @@ from lesson7_lib.vision.masks import MaskError, read_mask
 from lesson7_lib.vision.photo import ImageError, decode_image, open_photo
 
 SHARES = dict(archives=20, pictures=34, masks=12, csv=16, texts=16, checkpoints=2)  # per cent of the files
-STARTS = {
-    'os.system',
-    'os.exec',
-    'os.posix_spawn',
-    'os.fork',
-    'subprocess.Popen',
-    'socket.connect',
-    'pickle.find_class',
-}
-CHANGES = {'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir', 'os.symlink', 'os.link', 'os.chmod', 'os.truncate'}
-
 # --- valid files
 
 
@@ -160,24 +148,6 @@ def is_ours(e, errors):
     return type(e) is ValueError and 'lesson7_lib' in traceback.extract_tb(e.__traceback__)[-1].filename
 
 
-class Watch:
-    "Notes programs that are started, and files that are changed outside `folder`."
-
-    def __init__(self, folder):
-        self.folder, self.on, self.seen = os.path.realpath(folder), False, []
-        sys.addaudithook(self)
-
-    def __call__(self, event, args):
-        if not self.on:
-            return
-        if event in STARTS:
-            self.seen.append(f'{event} {args!s:.60}')
-        writes = event == 'open' and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if (writes or event in CHANGES and -1 in args[1:]) and isinstance(args[0], (str, bytes, os.PathLike)):
-            if not os.path.realpath(os.fsdecode(args[0])).startswith(self.folder):
-                self.seen.append(f'{event} {args!s:.60}')
-
-
 def one(kind, name, content, seed, folder, watch):
     "Change and read one file: a dictionary with what happened."
     rnd = random.Random(seed)
@@ -215,7 +185,7 @@ def some(folder, jobs, out):
     resource.setrlimit(resource.RLIMIT_AS, (strangers.MEMORY, strangers.MEMORY))
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
-    watch = Watch(folder)
+    watch = strangers.Watch(folder)
     with open(out, 'a') as f:
         for i, (kind, name, seed) in enumerate(jobs):
             res = one(kind, name, SETS[kind][name], seed, folder, watch)
@@ -281,6 +251,7 @@ def main():
         print(f'{k:5} {kind}: {end}: {why}')
     if args.save:
         command = f'python tests/soak/fuzz.py --n {args.n} --seed {args.seed}'
+        command += f' --kinds {" ".join(args.kinds)}' if args.kinds else ''
         command += f' --seconds {args.seconds:g}' if args.seconds else ''
         ends = ['read', 'refused', 'raw', 'slow', 'crash', 'outside']
         facts = dict(
