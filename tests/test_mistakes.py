@@ -544,6 +544,11 @@ def bs_larger_than_data():
     bunch(bs=100)
 
 
+@mistake('y is no tensor', 'numbers', r'words\.index')
+def words_as_labels():
+    bunch(y=['cat', 'dog'] * 16)
+
+
 @mistake('30', '32', 'as many|one label per')
 def fewer_labels_than_items():
     bunch(y=classes()[:30])
@@ -593,6 +598,11 @@ def predict_bytes_as_floats():
     learner().predict(pictures()[0] * 255)
 
 
+@mistake('three.png', 'tensors', 'Open the file')
+def predict_a_file():
+    learner().predict('three.png')
+
+
 @mistake('uint8', 'float32', r'\.float\(\)')
 def predict_bytes():
     learner().predict((pictures()[0] * 255).byte())
@@ -628,6 +638,21 @@ def plot_after_fit():
 @mistake('no-such', 'models', 'save|exist|there')
 def load_what_is_not_there():
     learner().load('no-such')
+
+
+@mistake("'valid'", 'batches', r'learn\.data\.valid_dl')
+def validate_a_text():
+    learner().validate('valid')
+
+
+@mistake("'decoder'", 'modules of the model', r'model\[2\]')
+def split_on_a_text():
+    learner().split('decoder')
+
+
+@mistake("'1'", 'from -1 to 0', 'a number')
+def freeze_to_a_text():
+    learner().freeze_to('1')
 
 
 @mistake('one layer group', 'split', r'learn\.split')
