@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 from .env import default_device, defaults, item_numbers, listify
 from .files import import_own, user_path
-from .hooks import to_device
+from .hooks import as_tensor, to_device
 from lesson7_lib.core.items import (
     CategoryList,
     FloatList,
@@ -466,16 +466,6 @@ def databunch(
     return cls.create(self.train, self.valid, self.test, path=self.path if path is None else path, bs=bs, **kwargs)
 
 # %% ../../nbs/core/09_databunch.ipynb #24ac0865
-def _as_tensor(name, o):
-    try:
-        return torch.as_tensor(o)
-    except (TypeError, ValueError, RuntimeError) as e:
-        raise ValueError(
-            f'{name} is no tensor: expected are numbers, in rows of one length ({e}). Number classes that are words: '
-            '[words.index(o) for o in y], with classes=words.'
-        ) from e
-
-
 @patch(cls_method=True)
 def from_tensors(
     cls: DataBunch,
@@ -490,7 +480,7 @@ def from_tensors(
     "A bunch from tensors or arrays. Raises `ValueError` for labels that are NaN, or of another kind in validation."
     if (xv is None) != (yv is None):
         raise ValueError('Validation needs inputs and labels: give both, xv and yv, or neither.')
-    x, y = _as_tensor('x', x), _as_tensor('y', y)
+    x, y = as_tensor(x, 'x'), as_tensor(y, 'y')
     cats = not y.is_floating_point() and y.ndim == 1
     if cats and classes is None:
         classes = range(int(y.max()) + 1 if len(y) else 0)
@@ -501,9 +491,7 @@ def from_tensors(
             raise ValueError('The labels are whole numbers (categories) in training, but floats in validation.')
         return LabelList(TensorList(x), kind(y))
 
-    res = cls.create(
-        _ll(x, y), None if xv is None else _ll(_as_tensor('xv', xv), _as_tensor('yv', yv)), bs=bs, **kwargs
-    )
+    res = cls.create(_ll(x, y), None if xv is None else _ll(as_tensor(xv, 'xv'), as_tensor(yv, 'yv')), bs=bs, **kwargs)
     if not cats and not y.is_floating_point():
         res.c, res.loss_func = int(y.max()) + 1, CrossEntropyFlat()
     return res
