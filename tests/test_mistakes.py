@@ -429,7 +429,7 @@ def accuracy_of_numbers():
     learner(bunch(y=torch.rand(N)), linear(1), metrics=accuracy).fit(1)
 
 
-@mistake('0.0 or 1.0', 'whole numbers', r'y\.long\(\)', warns=True)
+@mistake('0.0 or 1.0.*MSELoss. If', 'whole numbers', r'y\.long\(\)', warns=True)
 def zeros_and_ones_as_floats():
     learner(bunch(y=(classes() > 0).float()), linear(1)).fit(1)
 

@@ -373,10 +373,11 @@ def _warn_numbers(learn, pred, y):
             stacklevel=2,
         )
     elif learn.loss_func is getattr(learn.data, 'loss_func', None) and y.numel() == len(y) > 1:
-        if _known_loss(learn.loss_func, _number_losses) is not None and y.unique().tolist() == [0, 1]:
+        loss = _known_loss(learn.loss_func, _number_losses)
+        if loss is not None and y.unique().tolist() == [0, 1]:
             warnings.warn(
                 'The labels of this batch are all 0.0 or 1.0. They are floats, so they are taken as numbers, with the '
-                f'loss {type(learn.loss_func).__name__}. If they are two classes, expected are whole numbers, '
+                f'loss {type(loss).__name__}. If they are two classes, expected are whole numbers, '
                 'y.long(), and a model with 2 outputs; if not, give the loss: loss_func=MSELossFlat().',
                 stacklevel=2,
             )
