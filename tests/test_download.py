@@ -287,7 +287,7 @@ def named(*names, folder=None) -> bytes:
 
 ODD = {
     'sparse': (sparse_tar, 'a link or a device'),
-    'a file, then a folder': (lambda: named('a', folder='a'), 'a file and a folder have one name'),
+    'a file, then a folder': (lambda: named('a', folder='a'), "a file and a folder have one name, 'a'. Nothing"),
     'a file, then a file in it': (lambda: named('a', 'a/b'), 'a file and a folder have one name'),
     'a folder, then a file': (lambda: named('a/b', 'a'), 'a file and a folder have one name'),
     'empty': (lambda: named(), 'it holds no file'),
@@ -340,9 +340,9 @@ FAULTS = {
     'no chunk': ([CHUNKED + b'zz\r\nabc\r\n'], 'what it sent broke off. Try again'),
     'cut': ([OK + b'Content-Length: 10\r\n\r\nabc'], 'broke off after 3 of 10 bytes. Try again'),
     'no HTTP': ([b'SSH-2.0-OpenSSH_9\r\n'], 'its answer is not HTTP'),
-    'no answer': ([], 'cannot be reached'),
+    'no answer': ([], 'it hung up without an answer. Try again'),
     'odd status': ([b'HTTP/1.1 twenty\r\n\r\n'], 'its answer is not HTTP'),
-    'slow': ([OK + b'Content-Length: 90\r\n\r\n', *[b'a'] * 90], 'bytes a second, and 1000 are expected'),
+    'slow': ([OK + b'Content-Length: 90\r\n\r\n', *[b'a'] * 90], 'of the 1000 bytes a second that are expected'),
     'too large': ([OK + b'Content-Length: 9000000000000000\r\n\r\n'], 'the disk is full'),
 }
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn, optim
 from torch.utils.data import DataLoader, TensorDataset
 
-from lesson7_lib.core.callback import GradientClipping
+from lesson7_lib.core.callback import Accumulate, GradientClipping
 from lesson7_lib.core.databunch import DataBunch
 from lesson7_lib.core.hooks import Flatten
 from lesson7_lib.core.items import ItemList, TensorList
@@ -182,6 +182,11 @@ def callback_class_in_callbacks():
 @mistake('GradientClipping', 'function', 'callbacks=')
 def callback_instance_in_callback_fns():
     learner(callback_fns=[GradientClipping(clip=1.0)])
+
+
+@mistake(r'Accumulate\(2\)', 'first argument is the learner', 'n=2')
+def callback_setting_without_name():
+    learner(callbacks=Accumulate(2))
 
 
 @mistake('GradientClipping', 'callback|instance', r'GradientClipping\(')
@@ -424,6 +429,16 @@ def accuracy_of_numbers():
     learner(bunch(y=torch.rand(N)), linear(1), metrics=accuracy).fit(1)
 
 
+@mistake('0.0 or 1.0.*MSELoss. If', 'whole numbers', r'y\.long\(\)', warns=True)
+def zeros_and_ones_as_floats():
+    learner(bunch(y=(classes() > 0).float()), linear(1)).fit(1)
+
+
+@mistake('float32, such as [01]', 'mse', r'y\.long\(\)', warns=True)
+def accuracy_of_zeros_and_ones():
+    learner(bunch(y=(classes() > 0).float()), linear(1), metrics=accuracy).fit(1)
+
+
 @mistake(r'\(8,\)|8 losses|shape', 'one number', "mean|reduction")
 def loss_of_each_item():
     learner(loss_func=nn.CrossEntropyLoss(reduction='none')).fit(1)
@@ -529,6 +544,11 @@ def bs_larger_than_data():
     bunch(bs=100)
 
 
+@mistake('y is no tensor', 'numbers', r'words\.index')
+def words_as_labels():
+    bunch(y=['cat', 'dog'] * 16)
+
+
 @mistake('30', '32', 'as many|one label per')
 def fewer_labels_than_items():
     bunch(y=classes()[:30])
@@ -578,6 +598,11 @@ def predict_bytes_as_floats():
     learner().predict(pictures()[0] * 255)
 
 
+@mistake('three.png', 'tensors', 'Open the file')
+def predict_a_file():
+    learner().predict('three.png')
+
+
 @mistake('uint8', 'float32', r'\.float\(\)')
 def predict_bytes():
     learner().predict((pictures()[0] * 255).byte())
@@ -613,6 +638,21 @@ def plot_after_fit():
 @mistake('no-such', 'models', 'save|exist|there')
 def load_what_is_not_there():
     learner().load('no-such')
+
+
+@mistake("'valid'", 'batches', r'learn\.data\.valid_dl')
+def validate_a_text():
+    learner().validate('valid')
+
+
+@mistake("'decoder'", 'modules of the model', r'model\[2\]')
+def split_on_a_text():
+    learner().split('decoder')
+
+
+@mistake("'1'", 'from -1 to 0', 'a number')
+def freeze_to_a_text():
+    learner().freeze_to('1')
 
 
 @mistake('one layer group', 'split', r'learn\.split')

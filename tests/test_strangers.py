@@ -12,10 +12,11 @@ import torch
 from soak import strangers
 from torch import nn
 
-from lesson7_lib.core.architecture import build_model
+from lesson7_lib.core.architecture import build_model, model_architecture
 from lesson7_lib.core.callback import Callback
 from lesson7_lib.core.checkpoint import CheckpointError, load_tensors, save_tensors
 from lesson7_lib.core.learner import load_learner
+from lesson7_lib.unet import FastUnet
 
 SMALL = ['create_head', 'TodayCifar', 'tied', 'texts with data', 'table with data', 'checkpoint', 'resume']
 
@@ -42,6 +43,14 @@ def nested(n):
     return node
 
 
+def unet(padding):
+    "The architecture of a U-Net, which is tried on a picture when it is made; the second convolution has this padding."
+    layers = [nn.Conv2d(i, o, 3, stride=2, padding=1) for i, o in ((3, 4), (4, 4), (4, 8))]
+    res = model_architecture(FastUnet(nn.Sequential(*layers), 3, widths=(4, 4, 4)))['model']
+    res['args'][0]['module']['children'][1][1]['kwargs']['padding'] = {'tuple': [1, padding]}
+    return res
+
+
 NORM = sequential(dict(nn='BatchNorm1d', kwargs=dict(num_features=2)))
 TIED = sequential(linear(2), linear(2))
 ATTACKS = {
@@ -52,6 +61,7 @@ ATTACKS = {
     'many layers': (lambda: sequential(*[dict(nn='ReLU', kwargs={})] * 100_000), []),
     'deep nesting': (lambda: nested(500), []),
     'memory in spite of meta': (lambda: linear(20_000, device='cpu'), []),
+    'a wide padding': (lambda: unet(1_000_000), []),
     'a tie of a setting': (lambda: NORM, [['0.weight', '0.momentum']]),
     'a tie of a method': (lambda: sequential(linear(2)), [['0.weight', '0.extra_repr']]),
     'a tie of a method of the whole': (lambda: sequential(linear(2)), [['0.weight', 'extra_repr']]),

@@ -489,6 +489,7 @@ class _Counted:
     def __init__(self, sizes):
         self.left = 4 * len(sizes) + 5_000  # modules, parameters and buffers: a body is cut out of a larger network
         self.room = 4 * sum(math.prod(o) for o in sizes) + 2**28  # numbers in memory
+        self.work = 2**28  # numbers in the outputs of layers: an encoder may be tried on a picture when it is made
         self.thread = threading.get_ident()
 
     def count(self, module, name, o):
@@ -499,11 +500,18 @@ class _Counted:
             self.room -= o.numel()
         _must(self.left >= 0 and self.room >= 0, 'it makes a larger model than that of its weights')
 
+    def count_output(self, module, args, output):
+        if threading.get_ident() != self.thread:
+            return
+        self.work -= output.numel() if isinstance(output, Tensor) else 0
+        _must(self.work >= 0, f'its {type(module).__name__} makes too large an output')
+
     def __enter__(self):
         self.handles = [
             hooks.register_module_parameter_registration_hook(self.count),
             hooks.register_module_buffer_registration_hook(self.count),
             hooks.register_module_module_registration_hook(self.count),
+            hooks.register_module_forward_hook(self.count_output),
         ]
 
     def __exit__(self, *exc):

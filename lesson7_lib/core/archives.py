@@ -178,10 +178,15 @@ def _named(archive):
     except NotImplementedError as e:
         raise ArchiveError(f"The archive '{archive.name}' cannot be unpacked here: {e}") from e
     except _no_room as e:
-        raise ArchiveError(f"The archive '{archive.name}' is refused: a file and a folder have one name ({e})") from e
+        raise ArchiveError(
+            f"The archive '{archive.name}' is refused: a file and a folder have one name, "
+            f"'{os.path.basename(e.filename or '')}'. Nothing of it is used"
+        ) from e
     except (*_damaged, OSError) as e:
         if getattr(e, 'errno', None) == errno.ENAMETOOLONG:
-            raise ArchiveError(f"The archive '{archive.name}' is refused: it holds a name that is too long here") from e
+            raise ArchiveError(
+                f"The archive '{archive.name}' is refused: it holds a name that is too long here. Nothing of it is used"
+            ) from e
         if isinstance(e, OSError) and e.errno not in (None, errno.EINVAL):  # invalid: a place before the beginning
             raise  # of the disk
         raise ArchiveError(f"The archive '{archive.name}' is cut short or damaged ({e}). Fetch it again") from e

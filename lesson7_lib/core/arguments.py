@@ -6,6 +6,7 @@
 __all__ = ['check_metrics', 'check_callbacks', 'check_learner', 'check_epochs', 'need_loss', 'explain_item', 'call_predict']
 
 # %% ../../nbs/core/14_arguments.ipynb #38960d47
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -201,6 +202,11 @@ def explain_item(
     if item is None:
         raise ValueError('learn.predict(None): expected is one item, such as data.valid_ds.x[0]. Was a file not read?')
     row = _row(data)
+    if row is not None and isinstance(item, (str, os.PathLike)):
+        raise ValueError(
+            f'learn.predict({item!r}): the items of these data are tensors of shape {tuple(row.shape)}, not texts or '
+            'files. Open the file first; data made with ImageList.from_folder(...) take files.'
+        )
     if row is not None and isinstance(item, Tensor) and item.ndim == row.ndim + 1:
         raise ValueError(
             f'This is a batch, of shape {tuple(item.shape)}. Expected is one item, as of shape {tuple(row.shape)}: '

@@ -53,6 +53,11 @@ class Callback:
 
     @learn.setter
     def learn(self, o: 'Learner | None') -> None:
+        if isinstance(o, (int, float, str, Sequence)):
+            raise TypeError(
+                f'{type(self).__name__}({o!r}): the first argument is the learner. Give settings by their names, as in '
+                'Accumulate(n=2).'
+            )
         self._learn = None if o is None else weakref.ref(o)
 
 

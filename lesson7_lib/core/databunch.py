@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 from .env import default_device, defaults, item_numbers, listify
 from .files import import_own, user_path
-from .hooks import to_device
+from .hooks import as_tensor, to_device
 from lesson7_lib.core.items import (
     CategoryList,
     FloatList,
@@ -480,7 +480,7 @@ def from_tensors(
     "A bunch from tensors or arrays. Raises `ValueError` for labels that are NaN, or of another kind in validation."
     if (xv is None) != (yv is None):
         raise ValueError('Validation needs inputs and labels: give both, xv and yv, or neither.')
-    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    x, y = as_tensor(x, 'x'), as_tensor(y, 'y')
     cats = not y.is_floating_point() and y.ndim == 1
     if cats and classes is None:
         classes = range(int(y.max()) + 1 if len(y) else 0)
@@ -491,7 +491,7 @@ def from_tensors(
             raise ValueError('The labels are whole numbers (categories) in training, but floats in validation.')
         return LabelList(TensorList(x), kind(y))
 
-    res = cls.create(_ll(x, y), None if xv is None else _ll(torch.as_tensor(xv), torch.as_tensor(yv)), bs=bs, **kwargs)
+    res = cls.create(_ll(x, y), None if xv is None else _ll(as_tensor(xv, 'xv'), as_tensor(yv, 'yv')), bs=bs, **kwargs)
     if not cats and not y.is_floating_point():
         res.c, res.loss_func = int(y.max()) + 1, CrossEntropyFlat()
     return res

@@ -238,7 +238,7 @@ def _received(f, n=1 << 20):
         if took > _window:
             if came < _rate * took:
                 raise TimeoutError(
-                    f'it sent {came / took:.0f} bytes a second, and {_rate} are expected. Try again later'
+                    f'it sent {came / took:.0f} of the {_rate} bytes a second that are expected. Try again later'
                 )
             start, came = time.monotonic(), 0
     if block:
@@ -277,8 +277,10 @@ def _reason(e):
     "Why a server gave no file, in words."
     if isinstance(e, http.client.IncompleteRead):
         return 'what it sent broke off. Try again'
+    if isinstance(e, http.client.RemoteDisconnected):
+        return 'it hung up without an answer. Try again'
     if isinstance(e, http.client.BadStatusLine):
-        return f'its answer is not HTTP: {e.line[:60]!r}'
+        return f'its answer is not HTTP: {e.line[:60]!r}. Is the address right?'
     return getattr(e, 'reason', e)
 
 # %% ../../nbs/core/04_download.ipynb #6b3a952f
@@ -515,7 +517,7 @@ def _install(file, path, work):
     with atomic_folder(path) as tmp:
         n, _ = safe_extract(file, tmp)
         if not n:
-            raise ArchiveError(f"The archive '{file.name}' is refused: it holds no file")
+            raise ArchiveError(f"The archive '{file.name}' is refused: it holds no file. Is it the right one?")
         tops = list(tmp.iterdir())
         if len(tops) == 1 and tops[0].is_dir():
             inner = tops[0].rename(tmp / f'.{secrets.token_hex(4)}')

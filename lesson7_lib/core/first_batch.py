@@ -360,14 +360,27 @@ def _warn_outputs(learn, pred, y):
         )
 
 
-def _warn_metrics(learn, y):
+def _warn_numbers(learn, pred, y):
+    "Labels that are numbers, where classes seem to be meant."
+    if not y.is_floating_point():
+        return
     whole = [metric_name(m) for m in learn.metrics if m in (accuracy, error_rate, top_k_accuracy)]
-    if whole and y.is_floating_point() and bool((y != y.round()).any()):
+    if whole and (pred.numel() == y.numel() or bool((y != y.round()).any())):
         warnings.warn(
             f'The labels are numbers ({_dtype(y)}, such as {y.flatten()[0]:.4g}), and the metric {whole[0]} counts '
-            'class numbers. Expected is a measure of numbers, such as mse or mean_absolute_error.',
+            'class numbers. Expected is a measure of numbers, such as mse or mean_absolute_error; or, if these are '
+            'classes, whole numbers, y.long(), and one output of the model for each class.',
             stacklevel=2,
         )
+    elif learn.loss_func is getattr(learn.data, 'loss_func', None) and y.numel() == len(y) > 1:
+        loss = _known_loss(learn.loss_func, _number_losses)
+        if loss is not None and y.unique().tolist() == [0, 1]:
+            warnings.warn(
+                'The labels of this batch are all 0.0 or 1.0. They are floats, so they are taken as numbers, with the '
+                f'loss {type(loss).__name__}. If they are two classes, expected are whole numbers, '
+                'y.long(), and a model with 2 outputs; if not, give the loss: loss_func=MSELossFlat().',
+                stacklevel=2,
+            )
 
 
 def warn_no_items() -> None:
@@ -396,7 +409,7 @@ class FirstBatch(Callback):
             return
         _check_broadcast(learn, learn.pred, yb[0])
         _warn_outputs(learn, learn.pred, yb[0])
-        _warn_metrics(learn, yb[0])
+        _warn_numbers(learn, learn.pred, yb[0])
         if learn.device.type != 'cpu':
             why = loss_problem(learn.loss_func, learn.pred, yb, getattr(learn.data, 'c', None))
             if why is not None:

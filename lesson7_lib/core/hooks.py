@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['bn_types', 'children', 'num_children', 'flatten_model', 'requires_grad', 'is_bn', 'num_params', 'one_param',
-           'map_tensors', 'to_device', 'Lambda', 'flatten_items', 'flatten_all', 'Flatten', 'Hook', 'Hooks',
-           'hook_output', 'hook_outputs', 'eval_mode', 'SummaryRow', 'ModelSummary', 'model_summary']
+           'map_tensors', 'to_device', 'as_tensor', 'Lambda', 'flatten_items', 'flatten_all', 'Flatten', 'Hook',
+           'Hooks', 'hook_output', 'hook_outputs', 'eval_mode', 'SummaryRow', 'ModelSummary', 'model_summary']
 
 # %% ../../nbs/core/06_hooks.ipynb #bd9d1cdd
 import copy
@@ -121,6 +121,20 @@ def to_device(
 ) -> Any:  # the same structure; what is no tensor is passed through
     "The same structure with its tensors on `device`."
     return map_tensors(lambda t: t.to(device, non_blocking=True), b)
+
+
+def as_tensor(
+    o: Any,  # a tensor, an array, a number, or nested lists of numbers
+    name: str,  # of the argument, for the message
+) -> Tensor:  # of the same values; a tensor stays itself
+    "`torch.as_tensor(o)`. Raises `ValueError` for what is no numbers, as words."
+    try:
+        return torch.as_tensor(o)
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise ValueError(
+            f'{name} is no tensor: expected are numbers, in rows of one length ({e}). Number classes that are words: '
+            '[words.index(o) for o in y], with classes=words.'
+        ) from e
 
 # %% ../../nbs/core/06_hooks.ipynb #0fc92267
 class Lambda(nn.Module):

@@ -197,7 +197,9 @@ def validate(
     dl: Iterable | None = None,  # batches (None: the validation set)
     metrics: Any = None,  # one function or several (None: the learner's)
 ) -> list[float] | None:  # [loss, metric, …], or None where there are no batches
-    "Loss and metrics on `dl`. Raises `TypeError` for batches without a length."
+    "Loss and metrics on `dl`. Raises `TypeError` for what is no batches, or has no length."
+    if isinstance(dl, (str, DatasetType)):
+        raise TypeError(f'dl={dl!r}: expected are batches, such as learn.dl(DatasetType.Train) or learn.data.valid_dl.')
     dl = self.data.valid_dl if dl is None else dl
     check_length([] if dl is None else getattr(dl, 'dataset', dl))
     if dl is None or (dl.n_batches if isinstance(dl, BatchLoader) else len(dl)) == 0:
@@ -387,8 +389,8 @@ def freeze_to(
 ) -> None:
     "Freeze all layer groups before `n`, except BatchNorm if `train_bn`; drops the optimiser. Raises `ValueError`."
     k = len(self.layer_groups)
-    if not -k <= n < k:
-        raise ValueError(f"There are {k} layer groups, so freeze_to takes a number from {-k} to {k - 1}: got {n}.")
+    if not is_number(n, -k, k - 1, whole=True):
+        raise ValueError(f"There are {k} layer groups, so freeze_to takes a number from {-k} to {k - 1}: got {n!r}.")
     bn, n = bn_params(self.model) if self.train_bn else set(), n % k
     for i, g in enumerate(self.layer_groups):
         for p in g:

@@ -89,6 +89,8 @@ def split_groups(
     starts = set()
     inside = set(model.modules())
     for m in split_on or []:
+        if not isinstance(m, nn.Module):
+            raise ValueError(f'Cannot split on {m!r}: expected are modules of the model, such as model[2].')
         ps = list(m.parameters())
         if m not in inside:
             raise ValueError(f"Cannot split on this {type(m).__name__}: it is not a part of the model.")

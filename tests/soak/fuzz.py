@@ -1,6 +1,8 @@
 """Damaged files of every kind that the library reads: what happens is counted.
 
-    python tests/soak/fuzz.py --n 1000 --seed 0
+    python tests/soak/fuzz.py --n 1000 --seed 0 --log FOLDER
+
+With `--log`, the same command goes on after an interruption.
 
 Valid files are changed at random and read in a child process. Reading may end in two ways: the file is refused with an
 error of the library, or it is read. Everything else is a fault: another error, the end of the process, more than two
@@ -15,7 +17,6 @@ import io
 import json
 import lzma
 import multiprocessing
-import os
 import random
 import resource
 import shutil
@@ -44,17 +45,6 @@ from lesson7_lib.vision.masks import MaskError, read_mask
 from lesson7_lib.vision.photo import ImageError, decode_image, open_photo
 
 SHARES = dict(archives=20, pictures=34, masks=12, csv=16, texts=16, checkpoints=2)  # per cent of the files
-STARTS = {
-    'os.system',
-    'os.exec',
-    'os.posix_spawn',
-    'os.fork',
-    'subprocess.Popen',
-    'socket.connect',
-    'pickle.find_class',
-}
-CHANGES = {'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir', 'os.symlink', 'os.link', 'os.chmod', 'os.truncate'}
-
 # --- valid files
 
 
@@ -158,24 +148,6 @@ def is_ours(e, errors):
     return type(e) is ValueError and 'lesson7_lib' in traceback.extract_tb(e.__traceback__)[-1].filename
 
 
-class Watch:
-    "Notes programs that are started, and files that are changed outside `folder`."
-
-    def __init__(self, folder):
-        self.folder, self.on, self.seen = os.path.realpath(folder), False, []
-        sys.addaudithook(self)
-
-    def __call__(self, event, args):
-        if not self.on:
-            return
-        if event in STARTS:
-            self.seen.append(f'{event} {args!s:.60}')
-        writes = event == 'open' and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if (writes or event in CHANGES and -1 in args[1:]) and isinstance(args[0], (str, bytes, os.PathLike)):
-            if not os.path.realpath(os.fsdecode(args[0])).startswith(self.folder):
-                self.seen.append(f'{event} {args!s:.60}')
-
-
 def one(kind, name, content, seed, folder, watch):
     "Change and read one file: a dictionary with what happened."
     rnd = random.Random(seed)
@@ -198,13 +170,14 @@ def one(kind, name, content, seed, folder, watch):
     finally:
         watch.on = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-    if time.process_time() - used > strangers.SLOW:
+    cpu = time.process_time() - used
+    if cpu > strangers.SLOW:
         end = 'slow'
     if watch.seen:
         end, why = 'outside', watch.seen.pop()
         watch.seen.clear()
     shutil.rmtree(folder / 'out', ignore_errors=True)
-    return dict(kind=kind, name=name, end=end, why=why, seed=seed)
+    return dict(kind=kind, name=name, end=end, why=why, cpu=cpu, seed=seed)
 
 
 def some(folder, jobs, out):
@@ -212,7 +185,7 @@ def some(folder, jobs, out):
     resource.setrlimit(resource.RLIMIT_AS, (strangers.MEMORY, strangers.MEMORY))
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
-    watch = Watch(folder)
+    watch = strangers.Watch(folder)
     with open(out, 'a') as f:
         for i, (kind, name, seed) in enumerate(jobs):
             res = one(kind, name, SETS[kind][name], seed, folder, watch)
@@ -222,19 +195,22 @@ def some(folder, jobs, out):
             f.flush()
 
 
-def run(n, seed=0, kinds=None, seconds=None):
-    "Read `n` changed files, or as many as can be in `seconds`: list of dictionaries."
+def run(n, seed=0, kinds=None, seconds=None, log=None):
+    """Read `n` changed files, or as many as can be in `seconds`: list of dictionaries. With the folder `log`, what it
+    holds of an earlier run is not repeated."""
     kinds = kinds or list(SHARES)
     rnd = random.Random(seed)
     drawn = rnd.choices(kinds, [SHARES[k] for k in kinds], k=n)
     limit = time.monotonic() + (seconds or 1e9)
     found = []
     with tempfile.TemporaryDirectory() as tmp:
-        folder, out = Path(tmp, 'work'), Path(tmp, 'out.jsonl')
+        folder, out = Path(tmp, 'work'), Path(log or tmp, 'files.jsonl')
         folder.mkdir()
+        out.parent.mkdir(exist_ok=True)
         out.touch()
+        found = [json.loads(o) for o in out.read_text().splitlines()]
         todo = [(k, rnd.choice(sorted(SETS[k])), seed * 10**7 + i) for i, k in enumerate(drawn) if k in SETS]
-        done = 0
+        done = len(found)
         while done < len(todo) and time.monotonic() < limit:  # a new child goes on where one has ended
             jobs = todo[done : done + 500]
             child = multiprocessing.get_context('fork').Process(target=some, args=(folder, jobs, out))
@@ -243,14 +219,14 @@ def run(n, seed=0, kinds=None, seconds=None):
             found = [json.loads(o) for o in out.read_text().splitlines()]
             if child.exitcode:
                 kind, name, number = todo[len(found)]
-                found.append(dict(kind=kind, name=name, end='crash', why=f'exit {child.exitcode}', seed=number))
+                found.append(dict(kind=kind, name=name, end='crash', why=f'exit {child.exitcode}', cpu=0, seed=number))
                 with open(out, 'a') as f:
                     f.write(json.dumps(found[-1]) + '\n')
             done = len(found)
     share = drawn.count('checkpoints') * (done / max(1, len(todo))) if todo else n
     if share >= 1:
         names = dict(loaded='read')
-        for o in strangers.run(round(share), seed):
+        for o in strangers.run(round(share), seed, log=log and log / 'checkpoints.jsonl'):
             found.append({**o, 'kind': 'checkpoints', 'end': names.get(o['end'], o['end'])})
     return found
 
@@ -261,10 +237,11 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--kinds', nargs='*', choices=list(SHARES), help='only these')
     parser.add_argument('--seconds', type=float, help='end after so many')
+    parser.add_argument('--log', type=Path, help='keep what is found in this folder, and go on from there')
     parser.add_argument('--save', type=Path, help='write the counts to this JSON file')
     args = parser.parse_args()
     start = time.monotonic()
-    res = run(args.n, args.seed, args.kinds, args.seconds)
+    res = run(args.n, args.seed, args.kinds, args.seconds, args.log)
     counts = defaultdict(Counter)
     for o in res:
         counts[o['kind']][o['end']] += 1
@@ -274,6 +251,7 @@ def main():
         print(f'{k:5} {kind}: {end}: {why}')
     if args.save:
         command = f'python tests/soak/fuzz.py --n {args.n} --seed {args.seed}'
+        command += f' --kinds {" ".join(args.kinds)}' if args.kinds else ''
         command += f' --seconds {args.seconds:g}' if args.seconds else ''
         ends = ['read', 'refused', 'raw', 'slow', 'crash', 'outside']
         facts = dict(
@@ -281,6 +259,7 @@ def main():
             files=len(res),
             seconds=round(time.monotonic() - start),
             memory_mb=max(o.get('memory', 0) for o in res) >> 20,
+            longest_cpu_seconds={k: round(max(o['cpu'] for o in res if o['kind'] == k), 2) for k in sorted(counts)},
             ends={k: sum(c[k] for c in counts.values()) for k in ends},
             kinds={k: {e: c[e] for e in ends} for k, c in sorted(counts.items())},
             torch=torch.__version__,

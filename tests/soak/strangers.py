@@ -5,7 +5,8 @@
 Each change is either one of a field, after which the file is well-formed again (with a right checksum), or one of
 bytes. Loading may end in two ways: the file is refused with a `CheckpointError`, and the learner is as it was; or it
 is loaded. Everything else is a fault: another class of error, a change in spite of a refusal, more than two seconds,
-the end of the process. Files are loaded in a child process with a limit of memory.
+the end of the process, a program that is started, a file written outside. Files are loaded in a child process with a
+limit of memory.
 """
 
 import argparse
@@ -60,6 +61,17 @@ class CutOff(Callback):
     def on_epoch_end(self):
         raise Cut
 
+
+STARTS = {
+    'os.system',
+    'os.exec',
+    'os.posix_spawn',
+    'os.fork',
+    'subprocess.Popen',
+    'socket.connect',
+    'pickle.find_class',
+}
+CHANGES = {'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir', 'os.symlink', 'os.link', 'os.chmod', 'os.truncate'}
 
 # --- valid files
 
@@ -352,11 +364,29 @@ def load(kind, file, rnd):
     return 'loaded'
 
 
+class Watch:
+    "Notes programs that are started, and files that are changed outside `folder`."
+
+    def __init__(self, folder):
+        self.folder, self.on, self.seen = os.path.realpath(folder), False, []
+        sys.addaudithook(self)
+
+    def __call__(self, event, args):
+        if not self.on:
+            return
+        if event in STARTS:
+            self.seen.append(f'{event} {args!s:.60}')
+        writes = event == 'open' and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if (writes or event in CHANGES and -1 in args[1:]) and isinstance(args[0], (str, bytes, os.PathLike)):
+            if not os.path.realpath(os.fsdecode(args[0])).startswith(self.folder):
+                self.seen.append(f'{event} {args!s:.60}')
+
+
 def out_of_time(*_):
     raise Slow
 
 
-def one(kind, file, whole, seed):
+def one(kind, file, whole, seed, watch):
     "Change and load once: a dictionary with what happened."
     rnd = random.Random(seed)
     what = mutate(file, whole, rnd)
@@ -368,6 +398,7 @@ def one(kind, file, whole, seed):
     signal.setitimer(signal.ITIMER_PROF, 0)
     signal.setitimer(signal.ITIMER_REAL, 10 * SLOW)
     why = ''
+    watch.on = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -379,11 +410,17 @@ def one(kind, file, whole, seed):
         at = traceback.extract_tb(e.__traceback__)[-1]
         why = f'{type(e).__name__}: {str(e)[:90]} ({Path(at.filename).name}:{at.lineno})'
     finally:
+        watch.on = False
         signal.setitimer(signal.ITIMER_REAL, 0)
     took = time.perf_counter() - start
-    if time.process_time() - used > SLOW:  # of this process: others may keep the machine busy
+    cpu = time.process_time() - used  # of this process: others may keep the machine busy
+    if cpu > SLOW:
         end = 'slow'
-    return dict(what=what, kind=kind, end=end, why=why, took=took, seed=seed)
+    if watch.seen:
+        end, why = 'outside', watch.seen.pop()
+        watch.seen.clear()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10  # the most so far, bytes
+    return dict(what=what, kind=kind, end=end, why=why, took=took, cpu=cpu, memory=memory, seed=seed)
 
 
 def some(path, jobs, out):
@@ -391,26 +428,28 @@ def some(path, jobs, out):
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     torch.set_num_threads(1)
+    sys.dont_write_bytecode = True
+    watch = Watch(path)
     with open(out, 'a') as f:
         for name, kind, file, seed in jobs:
             whole = Path(file).read_bytes()
             changed = path / 'changed' / 'models' / 'changed.safetensors'
             changed.parent.mkdir(parents=True, exist_ok=True)
-            f.write(json.dumps(dict(one(kind, changed, whole, seed), name=name)) + '\n')
+            f.write(json.dumps(dict(one(kind, changed, whole, seed, watch), name=name)) + '\n')
             f.flush()
 
 
-def run(n, seed=0, names=None):
-    "Load `n` changed files: list of dictionaries."
+def run(n, seed=0, names=None, log=None):
+    "Load `n` changed files: list of dictionaries. With the file `log`, what it holds of an earlier run is not repeated."
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(tmp)
         files = {k: v for k, v in make_files(path).items() if names is None or k in names}
         rnd = random.Random(seed)
         keys = [rnd.choice(sorted(files)) for _ in range(n)]
         jobs = [(k, files[k][0], str(files[k][1]), seed * 1_000_000 + i) for i, k in enumerate(keys)]
-        out = path / 'out.jsonl'
+        out = log or path / 'out.jsonl'
         out.touch()
-        res = []
+        res = [json.loads(o) for o in out.read_text().splitlines()]
         while len(res) < len(jobs):  # a new child goes on where one has ended
             child = multiprocessing.get_context('fork').Process(target=some, args=(path, jobs[len(res) :], out))
             child.start()
@@ -418,7 +457,9 @@ def run(n, seed=0, names=None):
             res = [json.loads(o) for o in out.read_text().splitlines()]
             if len(res) < len(jobs):
                 job = jobs[len(res)]
-                res.append(dict(what='?', kind=job[1], end='crash', why=f'exit {child.exitcode}', took=0, seed=job[3]))
+                res.append(
+                    dict(what='?', kind=job[1], end='crash', why=f'exit {child.exitcode}', took=0, cpu=0, seed=job[3])
+                )
                 res[-1]['name'] = job[0]
                 with open(out, 'a') as f:
                     f.write(json.dumps(res[-1]) + '\n')
