@@ -121,7 +121,7 @@ class LanguageModelLoader(BatchLoader):
             f'{self.n_tokens} tokens, {self.device})'
         )
 
-# %% ../../nbs/text/03_text_batches.ipynb #2bcc4d36
+# %% ../../nbs/text/03_text_batches.ipynb #ff4b738a
 class StoredColumns:
     "What `batchify` makes of texts in a file: a slice of rows is read when it is asked for."
 

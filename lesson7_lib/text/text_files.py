@@ -6,7 +6,7 @@
 __all__ = ['TextError', 'check_encoding', 'read_text', 'FilePart', 'as_part', 'read_pieces', 'cut_file', 'cut_pieces',
            'encode_piece', 'TokenWriter', 'StoredIds', 'TokenStore', 'tokens_key', 'store_tokens']
 
-# %% ../../nbs/text/00_text_files.ipynb #2c38ab9e
+# %% ../../nbs/text/00_text_files.ipynb #69c3dc36
 import codecs
 import json
 import os
@@ -30,7 +30,7 @@ from ..core.files import atomic_folder, describe_error, locked, object_array, us
 from ..core.parallel import parallel
 from ..core.progress import progress
 
-# %% ../../nbs/text/00_text_files.ipynb #bf2cc1e5
+# %% ../../nbs/text/00_text_files.ipynb #e7adc0b7
 class TextError(ValueError):
     "A text that cannot be read."
 
@@ -103,7 +103,7 @@ def read_text(
     except UnicodeDecodeError as e:
         raise _not_text(e, path.name, encoding) from None
 
-# %% ../../nbs/text/00_text_files.ipynb #84fba19c
+# %% ../../nbs/text/00_text_files.ipynb #052a1442
 @dataclass(frozen=True)
 class FilePart:
     "A part of a text file, from byte `start` to before byte `stop`."
@@ -162,7 +162,7 @@ def read_pieces(
         yield text.removeprefix(mark)
         mark = '' if text else mark  # it can only be the first character
 
-# %% ../../nbs/text/00_text_files.ipynb #36065b5a
+# %% ../../nbs/text/00_text_files.ipynb #6f75a4e7
 def cut_file(
     path: Path,  # a text file
     share: float,  # of its bytes before the cut, between 0 and 1
@@ -180,7 +180,7 @@ def cut_file(
             return FilePart(part.path, part.start, start + m.start()), FilePart(part.path, start + m.end(), part.stop)
     return part, FilePart(part.path, part.stop, part.stop)
 
-# %% ../../nbs/text/00_text_files.ipynb #4e0fce9d
+# %% ../../nbs/text/00_text_files.ipynb #148c9fb6
 def _is_good_cut(text, at, tok, reach):
     "Are the tokens around a place those of its two sides?"
     left, right = text[max(0, at - reach) : at], text[at : at + reach]
@@ -217,7 +217,7 @@ def cut_pieces(
     if rest:
         yield rest
 
-# %% ../../nbs/text/00_text_files.ipynb #100d72bd
+# %% ../../nbs/text/00_text_files.ipynb #bae1e4d4
 def encode_piece(
     text: str,  # a piece of text
     tok: Any,  # a `Tokenizer`, or another function from a text to its tokens
@@ -288,7 +288,7 @@ class TokenWriter:
         about = dict(dtype=self.dtype.name, left_out=self.left_out, tokens=list(self.number))
         (self.folder / 'tokens.json').write_text(json.dumps(about), encoding='utf-8')
 
-# %% ../../nbs/text/00_text_files.ipynb #ebc8a928
+# %% ../../nbs/text/00_text_files.ipynb #6ddc6057
 class StoredIds:
     "The numbers of a text's tokens, in a file: an index, or a slice, reads only what it names."
 
@@ -345,7 +345,7 @@ class TokenStore:
         numbers = self.numbers.view(np.ndarray)  # a part of a memmap would be a slower object
         return object_array(StoredIds(numbers[a:b], table) for a, b in zip([0, *ends], ends, strict=False))
 
-# %% ../../nbs/text/00_text_files.ipynb #e4133e22
+# %% ../../nbs/text/00_text_files.ipynb #2d60a8a5
 def tokens_key(
     texts: Iterable[Path | FilePart],  # files, or parts of files
     tok: Any,  # a `Tokenizer`
@@ -379,13 +379,20 @@ def _write_store(folder, parts, tok, encoding, begin):
         writer.write(begin, np.arange(len(begin)))
         n, done = len(begin), 0
         for pieces in _groups(cut_pieces(read_pieces(part, encoding), tok), 1 if n_cpus == 1 else 64 * n_cpus):
-            for different, ids in parallel(partial(_encode, tok=tok), pieces, max_workers=n_cpus):
+            for different, ids in _encode_all(pieces, tok, n_cpus):
                 writer.write(different, ids)
                 n += len(ids)
             done += sum(map(len, pieces))
             bar.part(min(1, done / max(1, len(part))))
         lengths.append(n)
     writer.close(lengths)
+
+
+def _encode_all(pieces, tok, n_cpus):
+    "The tokens of some pieces, made in several processes where there are to be some."
+    if n_cpus == 1:
+        return [encode_piece(o, tok) for o in pieces]
+    return parallel(partial(_encode, tok=tok), pieces, max_workers=n_cpus)
 
 
 def _encode(text, i, tok):

@@ -127,10 +127,10 @@ class TextList(ItemList):
 
     @property
     def is_large(self) -> bool:  # then tokens are stored in a file of the cache
-        "Are these files, of more than `defaults.large_text` bytes together?"
+        "Are these files, of more than `defaults.large_file` bytes together?"
         if self._large is None:
             files = len(self) > 0 and isinstance(self.items[0], (Path, FilePart))
-            self._large = files and sum(len(as_part(o)) for o in self.items) > defaults.large_text
+            self._large = files and sum(len(as_part(o)) for o in self.items) > defaults.large_file
         return self._large
 
     def raw(
@@ -199,6 +199,8 @@ def process(
         if self.vocab is not None and self.vocab is not like.vocab:
             like.vocab.check_same(self.vocab, 'The validation list')
         self.vocab, self.tok, self.include_bos, self.pad_first = like.vocab, like.tok, like.include_bos, like.pad_first
+        if like.is_large and len(self) and isinstance(self.items[0], (Path, FilePart)):
+            self._large = True  # texts of the same kind: those for validation are fewer, but not few
     if self.ids is not None:
         return
     count, ids_of = _count_stored(self) if self.is_large else _count_in_memory(self)
@@ -571,7 +573,7 @@ def reconstruct(
     t = np.asarray(t)
     return Text(t[t != self.vocab.stoi.get(PAD, -1)], vocab=self.vocab)
 
-# %% ../../nbs/text/01_text_list.ipynb #9b7c079e
+# %% ../../nbs/text/01_text_list.ipynb #4dee080f
 def _count_stored(texts):
     "How often each token occurs, and a function from a vocabulary to the numbers of all texts, in a file."
     store = store_tokens(texts.items, texts.tok, texts.encoding, [BOS] if texts.include_bos else [])

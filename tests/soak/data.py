@@ -1,0 +1,204 @@
+"""Data beyond memory: a text of 2 GB and a table of 1 GB are made, read, and trained on; time and memory are measured.
+
+    python tests/soak/data.py text --gb 2 --out results/soak/text.json
+
+The text is synthetic: the built-in numbers in English, with words that are drawn anew, so that there are common and rare
+ones. Each stage runs in a process of its own, whose largest resident memory the system tells; pages of a mapped file that
+the system has read ahead count too, so `own_mb`, what the process itself has taken (anonymous memory), is given beside it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from lesson7_lib.core.download import cache_dir
+
+
+def own_memory():
+    "Anonymous memory of this process, in bytes: without the pages of mapped files."
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return sum(int(o.split()[1]) << 10 for o in lines if o.startswith('RssAnon:'))
+
+
+class Watch:
+    "Measures the seconds of a stage and the most memory that the process takes meanwhile."
+
+    def __enter__(self):
+        self.cpu = time.process_time()
+        self.start, self.samples, self.ended = time.perf_counter(), [own_memory() >> 20], threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        while not self.ended.wait(0.1):
+            self.samples.append(own_memory() >> 20)
+
+    def __exit__(self, *args):
+        self.ended.set()
+        self.thread.join()
+        self.seconds = time.perf_counter() - self.start
+
+    def result(self):
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        tenths = self.samples[:: max(1, len(self.samples) // 10)][:10]
+        cpu = round(time.process_time() - self.cpu, 1)
+        return dict(
+            seconds=round(self.seconds, 1),
+            cpu_seconds=cpu,
+            peak_rss_mb=rss,
+            own_mb=max(self.samples),
+            own_mb_tenths=tenths,
+        )
+
+
+def apart(func, *args):
+    "The result of a function in a new process."
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        return pool.submit(func, *args).result()
+
+
+# --- a text
+
+
+def make_text(path, n_bytes, seed=0):
+    "Numbers in English, and among them words of which few are common and very many are rare, as in a natural text."
+    from lesson7_lib.synth.numbers import number_words
+
+    rng, written = random.Random(seed), 0
+    numbers = [number_words(i).capitalize() for i in range(1, 10000)]
+    with open(path, 'w', encoding='utf-8') as f:
+        while written < n_bytes:
+            words = [f'w{int(rng.paretovariate(0.3)):x}'[:12] for _ in range(2000)]
+            three = zip(
+                rng.choices(numbers, k=4000), rng.choices(words, k=4000), rng.choices(words, k=4000), strict=True
+            )
+            lines = [f'{a}, {b} and {c}.' for a, b, c in three]
+            block = '\n'.join(lines) + '\n'
+            f.write(block)
+            written += len(block)
+    return path.stat().st_size
+
+
+def text_bunch(folder, chars):
+    from lesson7_lib.text.text_batches import TextLMDataBunch
+
+    return TextLMDataBunch.from_folder(folder, bs=64, bptt=70, chars=chars, max_vocab=8000, valid_pct=0.05)
+
+
+def tokenize(folder, chars):
+    "The first time: the tokens are made, and written."
+    with Watch() as watch:
+        data = text_bunch(folder, chars)
+    x = data.train_ds.x
+    return watch.result() | dict(
+        tokens=data.train_dl.n_tokens + data.valid_dl.n_tokens,
+        different=sum(o > 0 for o in x.unknown.values()) + len(x.vocab),
+        vocabulary=len(x.vocab),
+        unknown_share=round(x.unknown_share, 4),
+        stored=x.is_large,
+    )
+
+
+def train(folder, chars, steps):
+    "The next time: the tokens are in the cache, and a small model is trained."
+    from torch import nn
+
+    with Watch() as opening:
+        data = text_bunch(folder, chars)
+    net, losses = nn.Sequential(nn.Embedding(len(data.vocab), 64), nn.Linear(64, len(data.vocab))), []
+    opt = torch.optim.SGD(net.parameters(), 1.0)
+    with Watch() as watch:
+        for x, y in islice(data.train_dl, steps):
+            loss = nn.functional.cross_entropy(net(x).flatten(0, 1), y.flatten())
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+    with Watch() as loading:
+        for _ in islice(data.train_dl, steps):
+            pass
+    return watch.result() | dict(
+        opening_seconds=round(opening.seconds, 1),
+        steps=len(losses),
+        losses=[round(losses[0], 3), round(losses[-1], 3)],
+        loading_ms_a_batch=round(1000 * loading.seconds / steps, 2),
+        step_ms=round(1000 * watch.seconds / steps, 2),
+    )
+
+
+def in_memory(folder, chars):
+    "For comparison, the same with all tokens in memory."
+    from lesson7_lib.core.env import defaults
+
+    defaults.large_file = 1 << 60
+    return tokenize(folder, chars)
+
+
+def run_text(args, folder):
+    res = {}
+    with Watch() as making:
+        size = make_text(folder / 'text.txt', int(args.gb * 1e9))
+    res['text'] = dict(bytes=size, synthetic=True, seconds=round(making.seconds, 1))
+    for kind in args.kinds:
+        chars = kind == 'characters'
+        for name, stage in (('tokenize', tokenize), ('train', partial(train, steps=args.steps))):
+            res[f'{kind}: {name}'] = apart(stage, folder, chars)
+            print(kind, name, res[f'{kind}: {name}'], flush=True)
+        res[f'{kind}: stored bytes'] = sum(o.stat().st_size for o in cache_dir().rglob('numbers'))
+        shutil.rmtree(cache_dir() / 'tokens', ignore_errors=True)
+    (folder / 'text.txt').unlink()
+    for n_bytes in (size // 256, size // 64):
+        make_text(folder / 'text.txt', n_bytes)
+        for kind in args.kinds:
+            res[f'{kind}: {n_bytes} bytes in memory'] = apart(in_memory, folder, kind == 'characters')
+    return res
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('what', choices=['text'])
+    parser.add_argument('--gb', type=float, default=2.0, help='size of the file in 10^9 bytes')
+    parser.add_argument('--kinds', nargs='+', choices=['words', 'characters'], default=['words', 'characters'])
+    parser.add_argument('--steps', type=int, default=200, help='of training')
+    parser.add_argument('--folder', type=Path, help='where the files go, which are removed at the end')
+    parser.add_argument('--save', type=Path, help='the file for the results')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as d:
+        os.environ['LESSON7_CACHE'] = str(Path(d) / 'cache')
+        folder = Path(d) / args.what
+        folder.mkdir()
+        res = dict(text=run_text)[args.what](args, folder)
+    facts = dict(
+        command='python tests/soak/data.py ' + ' '.join(o for o in sys.argv[1:] if not o.startswith('/')),
+        date=datetime.now().isoformat(timespec='seconds'),
+        cpus=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        load=os.getloadavg()[0],
+        python=platform.python_version(),
+        torch=torch.__version__,
+        **res,
+    )
+    print(json.dumps(facts, indent=1))
+    if args.save:
+        args.save.write_text(json.dumps(facts, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
