@@ -14,7 +14,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from itertools import islice
@@ -263,10 +263,9 @@ class _Form:
 
 def _columns(form: _Form, names: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> dict[str, np.ndarray]:
     "The columns of some rows, each of the type that these rows have."
-    same: dict[str, str] = {}  # equal texts are stored once
     columns = {}
     for i, name in enumerate(names):
-        cells = [same.setdefault(o := row[i].strip(), o) for _, row in rows]
+        cells = [row[i].strip() for _, row in rows]
         columns[name] = _texts(cells, form.signs) if name in form.texts else _typed(cells, form.signs, form.decimal)
         if name in form.numbers and columns[name].dtype.kind == 'O':
             lines = [line for line, _ in rows]
@@ -291,7 +290,7 @@ def _read_rows(path: Path, delimiter: str, encoding: str) -> Iterator[tuple[int,
             reader = csv.reader(f, delimiter=delimiter, skipinitialspace=True, strict=True)
             for row in reader:
                 line = reader.line_num
-                if any(o.strip() for o in row):
+                if ''.join(row).strip():
                     yield line, row
     except UnicodeError as e:
         with open(path, 'rb') as f:
@@ -324,26 +323,34 @@ def _where(path: Path, encoding: str, line: int) -> str:
     return ''
 
 
-_whole = re.compile(r'[-+]?\d{1,18}$')
+_whole = re.compile(r'[-+]?\d{1,18}(?:\n[-+]?\d{1,18})*')
+_code = re.compile(r'(?m)^0\d+$')  # a number with a zero in front, such as a postal code
 
 
-def _texts(cells: list[str], signs: set[str]) -> np.ndarray:
-    "A column of texts, None for missing ones."
-    return object_array(None if o in signs else o for o in cells)
+def _texts(cells: list[str], signs: Set[str]) -> np.ndarray:
+    "A column of texts, None for missing ones; equal texts are stored once."
+    same: dict[str, str | None] = dict.fromkeys(signs)
+    return object_array(same.setdefault(o, o) for o in cells)
 
 
-def _typed(cells: list[str], signs: set[str], decimal: str) -> np.ndarray:
+def _typed(cells: list[str], signs: Set[str], decimal: str) -> np.ndarray:
     "A column as whole numbers, numbers or texts."
     there = [o for o in cells if o not in signs]
-    if not there or any(map(_is_code, there)):
+    lines = '\n'.join(there)
+    if not there or _code.search(lines) or '_' in lines or (decimal != '.' and '.' in lines):
         return _texts(cells, signs)
-    if len(there) == len(cells) and all(map(_whole.match, there)):
-        return np.array(cells, dtype=np.int64)
-    numbers = [math.nan if o in signs else text_number(o, decimal) for o in cells]
-    return _texts(cells, signs) if None in numbers else np.array(numbers, dtype=np.float64)
+    if len(there) == len(cells) and _whole.fullmatch(lines):
+        return np.array(list(map(int, cells)), dtype=np.int64)
+    try:
+        numbers = list(map(float, there if decimal == '.' else [o.replace(decimal, '.') for o in there]))
+    except ValueError:
+        return _texts(cells, signs)
+    res = np.full(len(cells), math.nan)
+    res[[o not in signs for o in cells]] = numbers
+    return res
 
 
-def _numbers(cells: list[str], signs: set[str], decimal: str, name: str, file: str, lines: Sequence[int]) -> np.ndarray:
+def _numbers(cells: list[str], signs: Set[str], decimal: str, name: str, file: str, lines: Sequence[int]) -> np.ndarray:
     "A column that must be numbers."
     res = np.full(len(cells), math.nan)
     for i, text in enumerate(cells):
@@ -369,11 +376,6 @@ def text_number(
     except ValueError:
         return None
 
-
-def _is_code(text: str) -> bool:
-    "Is it a number with a zero in front, such as a postal code?"
-    return len(text) > 1 and text[0] == '0' and text.isdigit()
-
 # %% ../../nbs/core/20_columns.ipynb #9fe604dc
 def _kind(values: np.ndarray) -> str:
     "The type of a column of a piece; 'none' where all values are missing."
@@ -382,26 +384,32 @@ def _kind(values: np.ndarray) -> str:
     return 'int' if values.dtype.kind == 'i' else 'float'
 
 
-def _join_kinds(kinds: set[str]) -> str:
-    "The type of a column whose pieces have these types."
-    if 'text' in kinds or kinds == {'none'}:
-        return 'text'
-    return 'int' if kinds == {'int'} else 'float'
+def _join(a: str, b: str) -> str:
+    "The type of a column of which one part has type `a`, another `b`."
+    return 'float' if {a, b} == {'int', 'none'} else max(a, b, key=['none', 'int', 'float', 'text'].index)
+
+
+def _write_typed(form: _Form, folder: Path, kinds: Mapping[str, str]) -> dict[str, str]:
+    "Write the rows of a file as long as its columns have these types. Returns the types that they have."
+    form = replace(form, texts=form.texts | {name for name, kind in kinds.items() if kind == 'text'})
+    names, pieces = form.read()
+    writer, found = RowWriter(folder, {k: 'text' if o == 'none' else o for k, o in kinds.items()}), dict(kinds)
+    for rows in pieces:
+        columns = _columns(form, names, rows)
+        found = {name: _join(found[name], _kind(o)) for name, o in columns.items()}
+        if found == kinds:
+            writer.write(columns)
+    writer.close()
+    return found
 
 
 def _write_rows(form: _Form, folder: Path) -> None:
-    "Read a file twice: for the types of its columns, and to write its rows to `folder`."
+    "Write the rows of a file to `folder`, with the types of the first rows, or else with those of all."
     names, pieces = form.read()
-    found: dict[str, set[str]] = {name: set() for name in names}
-    for rows in pieces:
-        for name, values in _columns(form, names, rows).items():
-            found[name].add(_kind(values))
-    kinds = {name: _join_kinds(o) for name, o in found.items()}
-    as_text = frozenset(name for name, kind in kinds.items() if kind == 'text')
-    form, writer = replace(form, texts=as_text), RowWriter(folder, kinds)
-    for rows in form.read()[1]:
-        writer.write(_columns(form, names, rows))
-    writer.close()
+    first = {name: _kind(o) for name, o in _columns(form, names, next(pieces)).items()}
+    found = _write_typed(form, folder, first)
+    if found != first:
+        _write_typed(form, folder, found)
 
 
 def _read_large(form: _Form) -> dict[str, Any]:

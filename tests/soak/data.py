@@ -1,9 +1,10 @@
 """Data beyond memory: a text of 2 GB and a table of 1 GB are made, read, and trained on; time and memory are measured.
 
-    python tests/soak/data.py text --gb 2 --out results/soak/text.json
+    python tests/soak/data.py text --gb 2 --save results/soak/text.json
+    python tests/soak/data.py table --gb 1 --save results/soak/table.json
 
 The text is synthetic: the built-in numbers in English, with words that are drawn anew, so that there are common and rare
-ones. Each stage runs in a process of its own, whose largest resident memory the system tells; pages of a mapped file that
+ones; the table is made of random numbers and classes. Each stage runs in a process of its own, whose largest resident memory the system tells; pages of a mapped file that
 the system has read ahead count too, so `own_mb`, what the process itself has taken (anonymous memory), is given beside it.
 """
 
@@ -25,9 +26,11 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lesson7_lib.core.download import cache_dir
+from lesson7_lib.core.stored_table import is_stored
 
 
 def own_memory():
@@ -171,9 +174,107 @@ def run_text(args, folder):
     return res
 
 
+# --- a table
+
+
+CLASSES, NUMBERS = ['job', 'town', 'month'], ['age', 'hours', 'income', 'distance', 'score']
+
+
+def make_table(path, n_bytes, seed=0):
+    "People that do not exist; the answer depends on their numbers and their jobs, and some values are missing."
+    rng = np.random.default_rng(seed)
+    jobs, towns = [f'job {i}' for i in range(20)], [f'town {i}' for i in range(500)]
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(','.join([*NUMBERS, *CLASSES, 'answer']) + '\n')
+        while f.tell() < n_bytes:
+            n = 20_000
+            x = rng.normal(size=(n, 4)).round(4)
+            job, town, age = rng.integers(0, 20, n), rng.integers(0, 500, n), rng.integers(18, 90, n)
+            answer = x[:, 0] + (job > 9) + rng.normal(size=n) > 0.5
+            month, missing = rng.integers(1, 13, n), rng.random(n) < 0.01
+            columns = [o.tolist() for o in (age, *x.T, job, town, month, answer, missing)]
+            f.write(
+                ''.join(
+                    f'{a},{"" if no else h},{i},{d},{s},{jobs[j]},{towns[t]},{m},{"yes" if y else "no"}\n'
+                    for a, h, i, d, s, j, t, m, y, no in zip(*columns, strict=True)
+                )
+            )
+    return path.stat().st_size
+
+
+def read_rows(file):
+    from lesson7_lib.core.columns import read_table
+
+    with Watch() as watch:
+        table = read_table(file)
+    return watch.result() | dict(rows=len(table['age']), stored=is_stored(table['age']))
+
+
+def train_rows(file, steps):
+    from lesson7_lib.core.columns import read_table
+    from lesson7_lib.core.table_data import Categorify, FillMissing, Normalize, TabularList
+    from lesson7_lib.tabular import TabularModel, emb_sizes
+
+    with Watch() as opening:
+        table = read_table(file)
+        rows = TabularList.from_df(
+            table, cat_names=CLASSES, cont_names=NUMBERS, procs=[FillMissing, Categorify, Normalize]
+        )
+        lists = rows.random_split_by_pct(0.01, seed=0)
+    with Watch() as learning:
+        lists = lists.label_from_df('answer')
+        data = lists.databunch(bs=1024)
+    net = TabularModel(emb_sizes(data), len(NUMBERS), 2, [64])
+    opt, losses = torch.optim.Adam(net.parameters(), 1e-3), []
+    with Watch() as watch:
+        for x, y in islice(data.train_dl, steps):
+            loss = torch.nn.functional.cross_entropy(net(*x), y)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+    with Watch() as loading:
+        for _ in islice(data.train_dl, steps):
+            pass
+    learned = {name: lists.train.x.learned(name) for name in ('FillMissing', 'Normalize')}
+    return watch.result() | dict(
+        opening_seconds=round(opening.seconds, 1),
+        statistics=learning.result(),
+        learned=learned,
+        rows=len(lists.train),
+        steps=len(losses),
+        losses=[round(losses[0], 3), round(sum(losses[-20:]) / 20, 3)],
+        loading_ms_a_batch=round(1000 * loading.seconds / steps, 2),
+        step_ms=round(1000 * watch.seconds / steps, 2),
+    )
+
+
+def read_in_memory(file):
+    "For comparison, the same with all cells in memory."
+    from lesson7_lib.core.env import defaults
+
+    defaults.large_file = 1 << 60
+    return read_rows(file)
+
+
+def run_table(args, folder):
+    file = folder / 'table.csv'
+    with Watch() as making:
+        size = make_table(file, int(args.gb * 1e9))
+    res = dict(table=dict(bytes=size, synthetic=True, seconds=round(making.seconds, 1)))
+    for name, stage in (('read', read_rows), ('train', partial(train_rows, steps=args.steps))):
+        res[name] = apart(stage, file)
+        print(name, res[name], flush=True)
+    res['stored_bytes'] = sum(o.stat().st_size for o in cache_dir().rglob('rows'))
+    for n_bytes in (size // 64, size // 16):
+        make_table(file, n_bytes)
+        res[f'{n_bytes} bytes in memory'] = apart(read_in_memory, file)
+    return res
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('what', choices=['text'])
+    parser.add_argument('what', choices=['text', 'table'])
     parser.add_argument('--gb', type=float, default=2.0, help='size of the file in 10^9 bytes')
     parser.add_argument('--kinds', nargs='+', choices=['words', 'characters'], default=['words', 'characters'])
     parser.add_argument('--steps', type=int, default=200, help='of training')
@@ -184,7 +285,7 @@ def main():
         os.environ['LESSON7_CACHE'] = str(Path(d) / 'cache')
         folder = Path(d) / args.what
         folder.mkdir()
-        res = dict(text=run_text)[args.what](args, folder)
+        res = dict(text=run_text, table=run_table)[args.what](args, folder)
     facts = dict(
         command='python tests/soak/data.py ' + ' '.join(o for o in sys.argv[1:] if not o.startswith('/')),
         date=datetime.now().isoformat(timespec='seconds'),
