@@ -1,7 +1,8 @@
-"""Data beyond memory: a text of 2 GB and a table of 1 GB are made, read, and trained on; time and memory are measured.
+"""Data beyond memory: a text of 2 GB, a table of 1 GB and many pictures are made, read, and trained on; time and memory are measured.
 
     python tests/soak/data.py text --gb 2 --save results/soak/text.json
     python tests/soak/data.py table --gb 1 --save results/soak/table.json
+    python tests/soak/data.py pictures --save results/soak/pictures.json
 
 The text is synthetic: the built-in numbers in English, with words that are drawn anew, so that there are common and rare
 ones; the table is made of random numbers and classes. Each stage runs in a process of its own, whose largest resident memory the system tells; pages of a mapped file that
@@ -22,8 +23,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from functools import partial
+from io import BytesIO
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, set_start_method
 from pathlib import Path
 
 import numpy as np
@@ -57,14 +59,14 @@ class Watch:
         self.ended.set()
         self.thread.join()
         self.seconds = time.perf_counter() - self.start
+        self.cpu_seconds = time.process_time() - self.cpu
 
     def result(self):
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         tenths = self.samples[:: max(1, len(self.samples) // 10)][:10]
-        cpu = round(time.process_time() - self.cpu, 1)
         return dict(
             seconds=round(self.seconds, 1),
-            cpu_seconds=cpu,
+            cpu_seconds=round(self.cpu_seconds, 1),
             peak_rss_mb=rss,
             own_mb=max(self.samples),
             own_mb_tenths=tenths,
@@ -272,12 +274,95 @@ def run_table(args, folder):
     return res
 
 
+# --- pictures
+
+
+def make_pictures(folder, n, side, different=50, seed=0):
+    "JPEG files of noise with the frequencies of a photo, in two classes; `different` ones, repeated."
+    import PIL.Image
+
+    rng, blobs = np.random.default_rng(seed), []
+    for _ in range(different):
+        parts = [rng.integers(0, 256, (k, k, 3), dtype=np.uint8) for k in (4, 16, 64, 256)]
+        large = [np.asarray(PIL.Image.fromarray(o).resize((side, side), 3), float) for o in parts]
+        blend = sum(o / 2**i for i, o in enumerate(large)) / sum(0.5**i for i in range(4))
+        f = BytesIO()
+        PIL.Image.fromarray(blend.astype(np.uint8)).save(f, 'jpeg', quality=90)
+        blobs.append(f.getvalue())
+    for i in range(n):
+        file = folder / str(i % 2) / f'{i}.jpg'
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(blobs[i % different])
+
+
+def picture_bunch(folder, size, workers):
+    from lesson7_lib.vision.image_data import ImageList
+    from lesson7_lib.vision.transforms import get_transforms
+
+    labels = ImageList.from_folder(folder).no_split().label_from_folder()
+    return labels.transform(get_transforms(), size=size).databunch(bs=32, num_workers=workers)
+
+
+def train_pictures(folder, size, workers, margin):
+    "An epoch of a small network; how long it waits for its batches, and what a picture costs in processor time."
+    from torch import nn
+
+    from lesson7_lib.core.env import defaults
+    from lesson7_lib.vision import photo
+
+    set_start_method('fork', force=True)  # as in a script of one's own; here this process was spawned
+    defaults.image_memory, photo.draft_margin = 0, margin
+    data = picture_bunch(folder, size, workers)
+    widths = [3, 16, 32, 64, 64]
+    layers = [nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU()) for a, b in zip(widths, widths[1:])]
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
+    opt, waited, computed, n = torch.optim.SGD(net.parameters(), 0.01), 0.0, 0.0, 0
+    with Watch() as watch:
+        batches = iter(data.train_dl)
+        while True:
+            start = time.perf_counter()
+            if (batch := next(batches, None)) is None:
+                break
+            waited += time.perf_counter() - start
+            begin = time.process_time()
+            loss = nn.functional.cross_entropy(net(batch[0]), batch[1])
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            computed += time.process_time() - begin
+            n += len(batch[1])
+    child = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ms = dict(
+        main=watch.cpu_seconds - computed, compute=computed, workers=child.ru_utime + child.ru_stime
+    )  # without workers, decoding is in `main`
+    return watch.result() | dict(
+        pictures=n,
+        waiting_share=round(waited / watch.seconds, 3),
+        cpu_ms_a_picture={k: round(1000 * o / n, 3) for k, o in ms.items()},
+        workers_peak_rss_mb=child.ru_maxrss >> 10,
+    )
+
+
+def run_pictures(args, folder):
+    res = dict(n=args.n, side=args.side, size=args.size, synthetic=True)
+    make_pictures(folder, args.n, args.side)
+    for margin in (2.0, 1.25):
+        for workers in (0, 1, 2):
+            name = f'margin {margin}, {workers} workers'
+            res[name] = apart(train_pictures, folder, args.size, workers, margin)
+            print(name, res[name], flush=True)
+    return res
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('what', choices=['text', 'table'])
+    parser.add_argument('what', choices=['text', 'table', 'pictures'])
     parser.add_argument('--gb', type=float, default=2.0, help='size of the file in 10^9 bytes')
     parser.add_argument('--kinds', nargs='+', choices=['words', 'characters'], default=['words', 'characters'])
     parser.add_argument('--steps', type=int, default=200, help='of training')
+    parser.add_argument('--n', type=int, default=5000, help='pictures')
+    parser.add_argument('--side', type=int, default=512, help='pixels of a side of a picture file')
+    parser.add_argument('--size', type=int, default=160, help='pixels of a side in training')
     parser.add_argument('--folder', type=Path, help='where the files go, which are removed at the end')
     parser.add_argument('--save', type=Path, help='the file for the results')
     args = parser.parse_args()
@@ -285,9 +370,11 @@ def main():
         os.environ['LESSON7_CACHE'] = str(Path(d) / 'cache')
         folder = Path(d) / args.what
         folder.mkdir()
-        res = dict(text=run_text, table=run_table)[args.what](args, folder)
+        res = dict(text=run_text, table=run_table, pictures=run_pictures)[args.what](args, folder)
+    hidden = [sys.argv.index(o) for o in ('--folder', '--save') if o in sys.argv]  # where, not what
+    shown = [o for i, o in enumerate(sys.argv) if i and i not in hidden and i - 1 not in hidden]
     facts = dict(
-        command='python tests/soak/data.py ' + ' '.join(o for o in sys.argv[1:] if not o.startswith('/')),
+        command='python tests/soak/data.py ' + ' '.join(shown),
         date=datetime.now().isoformat(timespec='seconds'),
         cpus=os.cpu_count(),
         threads=torch.get_num_threads(),
