@@ -113,8 +113,8 @@ def number_column(
     endless = np.flatnonzero(np.isinf(res))
     if len(endless):
         raise ValueError(
-            f'Column {name!r} has {len(endless)} infinite numbers, the first in row {first + endless[0]}, counted from 0. '
-            'Leave these rows out, or put a finite number or a missing value (NaN) in their place.'
+            f'Column {name!r} has {len(endless)} infinite numbers, the first in row {first + endless[0]}, '
+            'counted from 0. Leave these rows out, or put a finite number or a missing value (NaN) in their place.'
         )
     return res
 
