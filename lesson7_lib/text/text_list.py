@@ -579,8 +579,8 @@ def _count_stored(texts):
     store = store_tokens(texts.items, texts.tok, texts.encoding, [BOS] if texts.include_bos else [])
     if store.left_out:
         warnings.warn(
-            f'There are more than {len(store.tokens) - 1} different tokens. Those that came first after that '
-            f'count as {UNK}: {store.left_out} of {len(store.numbers)}. Are these texts, and is the tokenizer the right one?',
+            f'There are more than {len(store.tokens) - 1} different tokens. Those that came first after '
+            f'that count as {UNK}: {store.left_out} of {len(store.numbers)}. Are these texts, and is the tokenizer the right one?',
             stacklevel=4,
         )
     return store.counter(), lambda vocab: store.ids(vocab.stoi, vocab.unk)
