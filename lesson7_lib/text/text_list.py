@@ -580,7 +580,8 @@ def _count_stored(texts):
     if store.left_out:
         warnings.warn(
             f'There are more than {len(store.tokens) - 1} different tokens. Those that came first after '
-            f'that count as {UNK}: {store.left_out} of {len(store.numbers)}. Are these texts, and is the tokenizer the right one?',
+            f'that count as {UNK}: {store.left_out} of {len(store.numbers)}. '
+            'Are these texts, and is the tokenizer the right one?',
             stacklevel=4,
         )
     return store.counter(), lambda vocab: store.ids(vocab.stoi, vocab.unk)
