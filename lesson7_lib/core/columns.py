@@ -7,17 +7,27 @@ __all__ = ['missing_signs', 'as_columns', 'like_given', 'get_column', 'number_co
            'class_numbers', 'cont_cat_split', 'read_table', 'text_number', 'add_datepart']
 
 # %% ../../nbs/core/20_columns.ipynb #0dfeb803
+import codecs
 import csv
+import json
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import astuple, dataclass, replace
+from hashlib import sha256
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .files import object_array, user_path
+from .download import cache_dir
+from .env import defaults
+from .files import atomic_folder, locked, object_array, read_blocks, user_path
+from .stored_table import RowWriter, StoredTexts, stored_columns
 from .table import is_missing
 
 # %% ../../nbs/core/20_columns.ipynb #ad05a41b
@@ -44,6 +54,8 @@ def as_columns(
 
 def _as_column(values: Any, name: str) -> np.ndarray:
     "A column as an array; texts stay Python objects."
+    if isinstance(values, StoredTexts):
+        return values
     if isinstance(values, str) or not hasattr(values, '__len__'):
         raise ValueError(f'Column {name!r} is one value, {values!r}, and no column: put it into a list.')
     is_array = isinstance(values, np.ndarray) or hasattr(values, 'to_numpy')
@@ -86,12 +98,13 @@ def get_column(
 def number_column(
     values: np.ndarray,  # a column of any type
     name: str,  # its name, for messages
+    first: int = 0,  # the row of the table that the column begins with, for messages
 ) -> np.ndarray:  # float64, NaN where a value is missing
     "A column as numbers. Raises `ValueError` with the row for a text, a date, or an infinite number."
     if values.dtype.kind in 'fiub':
         res = values.astype(np.float64, copy=False)
     elif values.dtype.kind == 'O':
-        res = np.array([_number(o, i, name) for i, o in enumerate(values)], dtype=np.float64)
+        res = np.array([_number(o, i, name) for i, o in enumerate(values, first)], dtype=np.float64)
     else:
         raise ValueError(
             f'Column {name!r} holds {values.dtype}, not numbers. Take dates apart with `add_datepart`, or name the '
@@ -100,8 +113,8 @@ def number_column(
     endless = np.flatnonzero(np.isinf(res))
     if len(endless):
         raise ValueError(
-            f'Column {name!r} has {len(endless)} infinite numbers, the first in row {endless[0]}, counted from 0. '
-            'Leave these rows out, or put a finite number or a missing value (NaN) in their place.'
+            f'Column {name!r} has {len(endless)} infinite numbers, the first in row {first + endless[0]}, '
+            'counted from 0. Leave these rows out, or put a finite number or a missing value (NaN) in their place.'
         )
     return res
 
@@ -132,6 +145,8 @@ def find_classes(
     values: np.ndarray,  # a column of any type
 ) -> list[Any]:  # sorted; those of several types by their texts
     "The different values of a column, without the missing ones."
+    if isinstance(values, StoredTexts):
+        values = values.different()
     if values.dtype.kind in 'iub':
         return np.unique(values).tolist()
     if values.dtype.kind == 'f':
@@ -146,6 +161,8 @@ def class_numbers(
     classes: Sequence[Any],  # as `find_classes` gives them
 ) -> np.ndarray:  # from 1 on; 0 for what is missing or not among the classes
     "The number of each value in the list of classes, in the smallest type that can hold them."
+    if isinstance(values, StoredTexts):
+        return class_numbers(values.texts, classes)[values.codes]
     small = np.uint8 if len(classes) < 255 else np.int16 if len(classes) < 32000 else np.int32
     if values.dtype.kind in 'fiub' and classes and all(isinstance(o, Real) for o in classes):
         known = np.asarray(classes)
@@ -191,36 +208,69 @@ def read_table(
     path = user_path(path)
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise ValueError(f'delimiter={delimiter!r}: expected one character, such as a comma, a semicolon or a tab.')
-    rows = _read_rows(path, delimiter, encoding)
-    if names is None:
-        if not rows:
-            raise ValueError(f"'{path.name}' is empty: expected a line of titles, and a row for each item.")
-        names = [o.strip() or f'column {i}' for i, o in enumerate(rows.pop(0)[1], 1)]
     if decimal not in ('.', ',') or decimal == delimiter:
         raise ValueError(f"decimal={decimal!r}: expected '.' or ',', and another character than the delimiter.")
-    twice = sorted({o for o in names if list(names).count(o) > 1})
-    if twice:
-        raise ValueError(f"'{path.name}' has several columns named {twice}: give each a name of its own.")
-    if not rows:
-        raise ValueError(f"'{path.name}' has the columns {list(names)}, but no rows.")
-    bad = next(((line, row) for line, row in rows if len(row) != len(names)), None)
-    if bad is not None:
-        raise ValueError(
-            f"'{path.name}', line {bad[0]} has {len(bad[1])} columns, the titles are {len(names)}: {list(names)}. "
-            f'Is the delimiter {delimiter!r}?'
-        )
-    if len(names) == 1:
-        _check_delimiter(path, [names[0], *(row[0] for _, row in rows)])
-    signs = set(missing)
-    same: dict[str, str] = {}  # equal texts are stored once
-    as_texts, as_numbers = set(texts), set(numbers)
+    form = _Form(path, names, delimiter, encoding, frozenset(missing), frozenset(texts), frozenset(numbers), decimal)
+    if os.stat(path).st_size > defaults.large_file:
+        return _read_large(form)
+    titles, pieces = form.read()
+    return as_columns(_columns(form, titles, [o for rows in pieces for o in rows]))
+
+
+@dataclass(frozen=True)
+class _Form:
+    "A file, and how it is to be read."
+
+    path: Path
+    names: Sequence[str] | None
+    delimiter: str
+    encoding: str
+    signs: frozenset[str]
+    texts: frozenset[str]
+    numbers: frozenset[str]
+    decimal: str
+
+    def read(self, size: int = 50_000) -> tuple[list[str], Iterator[list[tuple[int, list[str]]]]]:
+        "The titles, and the rows with the numbers of their lines, piece by piece."
+        rows, name = _read_rows(self.path, self.delimiter, self.encoding), self.path.name
+        names = self.names
+        if names is None:
+            if (head := next(rows, None)) is None:
+                raise ValueError(f"'{name}' is empty: expected a line of titles, and a row for each item.")
+            names = [o.strip() or f'column {i}' for i, o in enumerate(head[1], 1)]
+        names = list(names)
+        twice = sorted({o for o in names if names.count(o) > 1})
+        if twice:
+            raise ValueError(f"'{name}' has several columns named {twice}: give each a name of its own.")
+        first = list(islice(rows, size))
+        if not first:
+            raise ValueError(f"'{name}' has the columns {names}, but no rows.")
+        if len(names) == 1 and all(len(row) == 1 for _, row in first):
+            _check_delimiter(self.path, [names[0], *(row[0] for _, row in first)])
+        return names, self._pieces(names, first, rows, size)
+
+    def _pieces(self, names, piece, rows, size):
+        while piece:
+            bad = next(((line, row) for line, row in piece if len(row) != len(names)), None)
+            if bad is not None:
+                raise ValueError(
+                    f"'{self.path.name}', line {bad[0]} has {len(bad[1])} columns, the titles are {len(names)}: "
+                    f'{names}. Is the delimiter {self.delimiter!r}?'
+                )
+            yield piece
+            piece = list(islice(rows, size))
+
+
+def _columns(form: _Form, names: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> dict[str, np.ndarray]:
+    "The columns of some rows, each of the type that these rows have."
     columns = {}
     for i, name in enumerate(names):
-        cells = [same.setdefault(o := row[i].strip(), o) for _, row in rows]
-        columns[name] = _texts(cells, signs) if name in as_texts else _typed(cells, signs, decimal)
-        if name in as_numbers and columns[name].dtype.kind == 'O':
-            columns[name] = _numbers(cells, signs, decimal, name, f"'{path.name}'", [line for line, _ in rows])
-    return as_columns(columns)
+        cells = [row[i].strip() for _, row in rows]
+        columns[name] = _texts(cells, form.signs) if name in form.texts else _typed(cells, form.signs, form.decimal)
+        if name in form.numbers and columns[name].dtype.kind == 'O':
+            lines = [line for line, _ in rows]
+            columns[name] = _numbers(cells, form.signs, form.decimal, name, f"'{form.path.name}'", lines)
+    return columns
 
 
 def _check_delimiter(path: Path, lines: Sequence[str]) -> None:
@@ -232,43 +282,75 @@ def _check_delimiter(path: Path, lines: Sequence[str]) -> None:
             )
 
 
-def _read_rows(path: Path, delimiter: str, encoding: str) -> list[tuple[int, list[str]]]:
+def _read_rows(path: Path, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
     "The rows of a file that are not empty, with the numbers of their lines."
+    line = 0
     try:
         with open(path, newline='', encoding=encoding) as f:
             reader = csv.reader(f, delimiter=delimiter, skipinitialspace=True, strict=True)
-            return [(reader.line_num, row) for row in reader if any(o.strip() for o in row)]
+            for row in reader:
+                line = reader.line_num
+                if ''.join(row).strip():
+                    yield line, row
     except UnicodeError as e:
-        other = 'utf-16' if path.read_bytes()[:2] in (b'\xff\xfe', b'\xfe\xff') else 'latin-1'
+        with open(path, 'rb') as f:
+            other = 'utf-16' if f.read(2) in (b'\xff\xfe', b'\xfe\xff') else 'latin-1'
         raise ValueError(
-            f"'{path.name}' is not {encoding} ({getattr(e, 'reason', e)}): give encoding='{other}', or another."
+            f"'{path.name}' is not {encoding} ({getattr(e, 'reason', e)}{_where(path, encoding, line)}): "
+            f"give encoding='{other}', or another."
         ) from None
     except LookupError:
         raise ValueError(f"encoding={encoding!r} is not an encoding that Python knows: 'utf-8' is one.") from None
     except csv.Error as e:
-        raise ValueError(f"'{path.name}' cannot be read as a table: {e}. A quotation mark without end?") from None
+        raise ValueError(
+            f"'{path.name}' cannot be read as a table behind line {line}: {e}. A quotation mark without end?"
+        ) from None
 
 
-_whole = re.compile(r'[-+]?\d{1,18}$')
+def _where(path: Path, encoding: str, line: int) -> str:
+    "The position of the first byte that is no character, for a message."
+    decoder, at = codecs.getincrementaldecoder(encoding)(), 0
+    with open(path, 'rb') as f:
+        for raw in read_blocks(f):
+            at += len(raw)
+            try:
+                decoder.decode(raw)
+            except UnicodeDecodeError as e:
+                start = at - len(e.object) + e.start
+                return f': byte 0x{e.object[e.start]:02x} at position {start}, behind line {line}'
+            except UnicodeError:
+                break
+    return ''
 
 
-def _texts(cells: list[str], signs: set[str]) -> np.ndarray:
-    "A column of texts, None for missing ones."
-    return object_array(None if o in signs else o for o in cells)
+_whole = re.compile(r'[-+]?\d{1,18}(?:\n[-+]?\d{1,18})*')
+_code = re.compile(r'(?m)^0\d+$')  # a number with a zero in front, such as a postal code
 
 
-def _typed(cells: list[str], signs: set[str], decimal: str) -> np.ndarray:
+def _texts(cells: list[str], signs: Set[str]) -> np.ndarray:
+    "A column of texts, None for missing ones; equal texts are stored once."
+    same: dict[str, str | None] = dict.fromkeys(signs)
+    return object_array(same.setdefault(o, o) for o in cells)
+
+
+def _typed(cells: list[str], signs: Set[str], decimal: str) -> np.ndarray:
     "A column as whole numbers, numbers or texts."
     there = [o for o in cells if o not in signs]
-    if not there or any(map(_is_code, there)):
+    lines = '\n'.join(there)
+    if not there or _code.search(lines) or '_' in lines or (decimal != '.' and '.' in lines):
         return _texts(cells, signs)
-    if len(there) == len(cells) and all(map(_whole.match, there)):
-        return np.array(cells, dtype=np.int64)
-    numbers = [math.nan if o in signs else text_number(o, decimal) for o in cells]
-    return _texts(cells, signs) if None in numbers else np.array(numbers, dtype=np.float64)
+    if len(there) == len(cells) and _whole.fullmatch(lines):
+        return np.array(list(map(int, cells)), dtype=np.int64)
+    try:
+        numbers = list(map(float, there if decimal == '.' else [o.replace(decimal, '.') for o in there]))
+    except ValueError:
+        return _texts(cells, signs)
+    res = np.full(len(cells), math.nan)
+    res[[o not in signs for o in cells]] = numbers
+    return res
 
 
-def _numbers(cells: list[str], signs: set[str], decimal: str, name: str, file: str, lines: Sequence[int]) -> np.ndarray:
+def _numbers(cells: list[str], signs: Set[str], decimal: str, name: str, file: str, lines: Sequence[int]) -> np.ndarray:
     "A column that must be numbers."
     res = np.full(len(cells), math.nan)
     for i, text in enumerate(cells):
@@ -294,10 +376,56 @@ def text_number(
     except ValueError:
         return None
 
+# %% ../../nbs/core/20_columns.ipynb #9fe604dc
+def _kind(values: np.ndarray) -> str:
+    "The type of a column of a piece; 'none' where all values are missing."
+    if values.dtype.kind == 'O':
+        return 'none' if all(o is None for o in values) else 'text'
+    return 'int' if values.dtype.kind == 'i' else 'float'
 
-def _is_code(text: str) -> bool:
-    "Is it a number with a zero in front, such as a postal code?"
-    return len(text) > 1 and text[0] == '0' and text.isdigit()
+
+def _join(a: str, b: str) -> str:
+    "The type of a column of which one part has type `a`, another `b`."
+    return 'float' if {a, b} == {'int', 'none'} else max(a, b, key=['none', 'int', 'float', 'text'].index)
+
+
+def _write_typed(form: _Form, folder: Path, kinds: Mapping[str, str]) -> dict[str, str]:
+    "Write the rows of a file as long as its columns have these types. Returns the types that they have."
+    form = replace(form, texts=form.texts | {name for name, kind in kinds.items() if kind == 'text'})
+    names, pieces = form.read()
+    writer, found = RowWriter(folder, {k: 'text' if o == 'none' else o for k, o in kinds.items()}), dict(kinds)
+    for rows in pieces:
+        columns = _columns(form, names, rows)
+        found = {name: _join(found[name], _kind(o)) for name, o in columns.items()}
+        if found == kinds:
+            writer.write(columns)
+    writer.close()
+    return found
+
+
+def _write_rows(form: _Form, folder: Path) -> None:
+    "Write the rows of a file to `folder`, with the types of the first rows, or else with those of all."
+    names, pieces = form.read()
+    first = {name: _kind(o) for name, o in _columns(form, names, next(pieces)).items()}
+    found = _write_typed(form, folder, first)
+    if found != first:
+        _write_typed(form, folder, found)
+
+
+def _read_large(form: _Form) -> dict[str, Any]:
+    "The columns of a large file, in a file of the cache."
+    found = os.stat(form.path)
+    told = [sorted(o) if isinstance(o, frozenset) else str(o) for o in astuple(form)]
+    about = [1, os.path.abspath(form.path), found.st_size, found.st_mtime_ns, told]
+    folder = cache_dir() / 'tables' / sha256(json.dumps(about).encode()).hexdigest()[:24]
+    with locked(folder):
+        try:
+            return stored_columns(folder)
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(folder, ignore_errors=True)
+        with atomic_folder(folder) as tmp:
+            _write_rows(form, tmp)
+        return stored_columns(folder)
 
 # %% ../../nbs/core/20_columns.ipynb #683c8901
 def _dates(values: np.ndarray, name: str) -> np.ndarray:

@@ -99,6 +99,7 @@ defaults = SimpleNamespace(
     progress=None,
     num_workers=min(4, _cpus()) if sys.platform == 'linux' else 0,
     image_memory=_free_memory() // 3,
+    large_file=64 << 20,
 )
 
 # %% ../../nbs/core/00_env.ipynb #54fe8834

@@ -8,7 +8,8 @@ __all__ = ['table_procs', 'TabularProc', 'FillMissing', 'Categorify', 'Normalize
 
 # %% ../../nbs/core/21_table_data.ipynb #7c2282c2
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ from lesson7_lib.core.columns import (
     number_column,
 )
 from .databunch import DataBunch
+from .files import object_array
 from .items import CategoryList, FloatList, ItemList, LabelList
+from .stored_table import StoredTexts, is_stored, means_and_stds, median_of
 from .table import Table, check_present, sort_classes
 
 if TYPE_CHECKING:
@@ -58,6 +61,18 @@ class TabularProc:
     ) -> None:
         "Learn from the training rows; subclasses override it."
 
+    def fit_pieces(
+        self,
+        pieces: Callable[
+            ..., Iterable[Mapping[str, np.ndarray]]
+        ],  # gives the training rows, piece by piece, at each call
+        cat_names: Sequence[str],  # names of the columns of classes
+        cont_names: Sequence[str],  # names of the columns of numbers
+    ) -> None:
+        "Learn from rows that are not in memory at once; here they are put together for `fit`."
+        parts = list(pieces())
+        self.fit({name: np.concatenate([o[name] for o in parts]) for name in parts[0]}, cat_names, cont_names)
+
     def apply(
         self,
         columns: dict[str, np.ndarray],  # any rows; changed in place
@@ -72,18 +87,28 @@ class TabularProc:
         return f'{type(self).__name__}({self.learned})'
 
 # %% ../../nbs/core/21_table_data.ipynb #b2084da9
+def _present(pieces, name):
+    "The numbers of a column that are not missing, piece by piece."
+    for columns in pieces([name]):
+        values = number_column(columns[name], name)
+        yield values[~np.isnan(values)]
+
+
 class FillMissing(TabularProc):
     "Missing numbers become the median of the training rows; where there are any, a column `NAME_na` says so."
 
     def fit(self, columns: Mapping[str, np.ndarray], cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
         "Learn the medians. Raises `ValueError` for a column without any number."
+        self.fit_pieces(lambda only=None: [columns], cat_names, cont_names)
+
+    def fit_pieces(self, pieces: Any, cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
+        "Learn the medians of rows that come in pieces."
         for name in cont_names:
-            values = number_column(columns[name], name)
-            missing = np.isnan(values)
-            if missing.all():
+            present = partial(_present, pieces, name)
+            n, rows = [sum(map(len, o)) for o in (present(), (columns[name] for columns in pieces([name])))]
+            if not n:
                 raise ValueError(f'Column {name!r} has no number at all in the training rows: leave it out.')
-            median = np.median(values[~missing] if missing.any() else values)
-            self.learned[name] = [float(median), bool(missing.any())]
+            self.learned[name] = [median_of(present, n), n < rows]
 
     def apply(self, columns: dict[str, np.ndarray]) -> None:
         for name, (median, has_flag) in self.learned.items():
@@ -109,8 +134,13 @@ class Categorify(TabularProc):
     "Classes become numbers from 1 on; what is missing or unknown becomes 0."
 
     def fit(self, columns: Mapping[str, np.ndarray], cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
+        self.fit_pieces(lambda only=None: [columns], cat_names, cont_names)
+
+    def fit_pieces(self, pieces: Any, cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
+        found = [{name: find_classes(columns[name]) for name in cat_names} for columns in pieces()]
         for name in cat_names:
-            self.learned[name] = find_classes(columns[name])
+            first, *more = [o[name] for o in found]
+            self.learned[name] = find_classes(object_array(sum(more, first))) if more else first
 
     def apply(self, columns: dict[str, np.ndarray]) -> None:
         for name, classes in self.learned.items():
@@ -132,16 +162,23 @@ def _warn_unknown(name: str, unknown: np.ndarray, classes: Sequence[Any]) -> Non
         )
 
 # %% ../../nbs/core/21_table_data.ipynb #2f7a1b8f
+def _complete(values, name):
+    "A column of numbers of which none is missing."
+    values = number_column(values, name)
+    if np.isnan(values).any():
+        raise ValueError(f'Column {name!r} has missing numbers: put `FillMissing` before `Normalize`.')
+    return values
+
+
 class Normalize(TabularProc):
     "Numbers get mean 0 and standard deviation 1, as measured on the training rows."
 
     def fit(self, columns: Mapping[str, np.ndarray], cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
-        for name in cont_names:
-            values = number_column(columns[name], name)
-            if np.isnan(values).any():
-                raise ValueError(f'Column {name!r} has missing numbers: put `FillMissing` before `Normalize`.')
-            std = float(values.std())
-            self.learned[name] = [float(values.mean()), std if std > 0 else 1.0]
+        self.fit_pieces(lambda only=None: [columns], cat_names, cont_names)
+
+    def fit_pieces(self, pieces: Any, cat_names: Sequence[str], cont_names: Sequence[str]) -> None:
+        found = means_and_stds(lambda: ({name: _complete(o[name], name) for name in cont_names} for o in pieces()))
+        self.learned.update({name: [mean, std if std > 0 else 1.0] for name, (mean, std) in found.items()})
 
     def apply(self, columns: dict[str, np.ndarray]) -> None:
         for name, (mean, std) in self.learned.items():
@@ -224,16 +261,25 @@ class TabularList(ItemList):
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         "All rows: numbers of classes (rows, columns), quantities (rows, columns)."
-        self.prepare()
+        if self._encoded is None:
+            self._encoded = self._encode_rows(self.items)
         return self._encoded
+
+    def _encode_rows(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        return self.encode({k: v[rows] for k, v in self._used(self.table).items()})
 
     def reset(self) -> None:
         self._encoded = None
 
+    @property
+    def is_stored(self) -> bool:
+        "Are the columns in a file, as `read_table` puts those of a large one? Then each batch reads its rows."
+        return any(is_stored(o) for o in self._used(self.table).values())
+
     def prepare(self) -> bool:
-        "Make the tensors, if that has not been done."
-        if self._encoded is None:
-            self._encoded = self.encode({k: v[self.items] for k, v in self._used(self.table).items()})
+        "Make the tensors, if that has not been done, and the table is in memory."
+        if not self.is_stored:
+            self.tensors()
         return True
 
 
@@ -291,13 +337,37 @@ def process(
         self.cat_names, self.cont_names, self._procs = like.cat_names, like.cont_names, like._procs
     else:
         self._procs = [type(o)() for o in self._procs]
-        columns = {k: v[self.items] for k, v in self._used(self.table).items()}
-        cat_names = list(self.cat_names)
-        for proc in self._procs:
-            proc.fit(columns, cat_names, self.cont_names)
-            proc.apply(columns)
-            cat_names += proc.added()
+        _fit_stored(self) if self.is_stored else _fit_in_memory(self)
     self.reset()
+
+
+def _fit_in_memory(rows):
+    "Fit each processor on all rows, as those before it have changed them."
+    columns = {k: v[rows.items] for k, v in rows._used(rows.table).items()}
+    cat_names = list(rows.cat_names)
+    for proc in rows._procs:
+        proc.fit(columns, cat_names, rows.cont_names)
+        proc.apply(columns)
+        cat_names += proc.added()
+
+
+def _fit_stored(rows):
+    "The same, with the rows read in pieces, and as often as it takes."
+    cat_names = list(rows.cat_names)
+    for i, proc in enumerate(rows._procs):
+        proc.fit_pieces(partial(_row_pieces, rows, rows._procs[:i]), cat_names, rows.cont_names)
+        cat_names += proc.added()
+
+
+def _row_pieces(rows, procs, only=None, size=1 << 18):
+    "The rows piece by piece, changed by some processors; without any, `only` these columns are read."
+    used = rows._used(rows.table)
+    names = only if only and not procs else list(used)
+    for start in range(0, max(1, len(rows)), size):
+        columns = {name: used[name][rows.items[start : start + size]] for name in names}
+        for proc in procs:
+            proc.apply(columns)
+        yield columns
 
 # %% ../../nbs/core/21_table_data.ipynb #7acd1dae
 @patch
@@ -307,6 +377,9 @@ def batch(
 ) -> list[Tensor]:  # numbers of classes (rows, columns), quantities (rows, columns)
     "A raw batch for `idxs`."
     idxs = torch.as_tensor(idxs)
+    if self._encoded is None and self.is_stored:
+        x_cat, x_cont = self._encode_rows(self.items[idxs.numpy()])
+        return [x_cat.long(), x_cont]
     x_cat, x_cont = self.tensors()
     return [x_cat.index_select(0, idxs).long(), x_cont.index_select(0, idxs)]
 
@@ -369,7 +442,8 @@ def from_df(
     table = as_columns(df)
     rows = cls(np.arange(len(next(iter(table.values())))), path, table, cat_names, cont_names, procs)
     for name in rows.cont_names:
-        number_column(table[name], name)  # now the row of a wrong value is that of the table
+        for first in range(0, len(rows), 1 << 18):  # now the row of a wrong value is that of the table
+            number_column(table[name][first : first + (1 << 18)], name, first)
     return rows
 
 # %% ../../nbs/core/21_table_data.ipynb #98ea8594
@@ -450,7 +524,10 @@ def _class_labels(
             stacklevel=3,
         )
     number = {o: i for i, o in enumerate(known)}
-    numbers = np.fromiter((number.get(o, -1) for o in class_column(values)), np.int64, len(values))
+    if isinstance(values, StoredTexts):
+        numbers = np.array([number.get(o, -1) for o in values.texts])[values.codes]
+    else:
+        numbers = np.fromiter((number.get(o, -1) for o in class_column(values)), np.int64, len(values))
     strange = np.flatnonzero(numbers < 0)
     if len(strange):
         raise ValueError(
@@ -468,6 +545,8 @@ def check_target(
 ) -> None:
     "`check_present` for a column; floats are examined at once. Raises `ValueError` with the rows of the table."
     if values.dtype.kind in 'iub' or (values.dtype.kind == 'f' and np.isfinite(values).all()):
+        return
+    if isinstance(values, StoredTexts) and values.codes.all():
         return
     check_present(values, f'values of the target {name!r}', items.items)
 

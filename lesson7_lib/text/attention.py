@@ -9,6 +9,7 @@ __all__ = ['AttentionBlock', 'distance_bias', 'CausalTransformer', 'RandomWindow
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -131,7 +132,7 @@ class RandomWindows(BatchLoader):
     ) -> None:
         super().__init__(dataset, bs, device=device)
         if not isinstance(dataset, Tensor):
-            dataset = torch.cat([torch.as_tensor(o) for o in getattr(dataset, 'x', dataset).ids])
+            dataset = torch.cat([torch.as_tensor(np.asarray(o)) for o in getattr(dataset, 'x', dataset).ids])
         self.ids = dataset.to(self.device)
         self.bptt = bptt
         self.targets = self.ids[1:] if targets is None else targets.to(self.device)

@@ -270,7 +270,18 @@ def create(
     sep: str = ' ',  # what stands between tokens in a text
 ) -> Vocab:  # the special tokens, then the others, the most frequent first
     "Make the vocabulary of a corpus."
-    count = Counter(o for ts in tokens for o in ts)
+    return cls.from_counts(Counter(o for ts in tokens for o in ts), max_vocab, min_freq, sep)
+
+
+@patch(cls_method=True)
+def from_counts(
+    cls: Vocab,
+    count: Counter[str],  # how often each token occurs, in the order in which they were first seen
+    max_vocab: int = 60000,  # the largest number of tokens beside the special ones
+    min_freq: int = 3,  # leave out tokens that occur less often
+    sep: str = ' ',  # what stands between tokens in a text
+) -> Vocab:  # the special tokens, then the others, the most frequent first
+    "Make the vocabulary of a corpus whose tokens have been counted."
     own = [o for o, n in count.most_common(max_vocab) if n >= min_freq and o not in text_spec_tok]
     return cls(text_spec_tok + own, sep=sep)
 

@@ -12,7 +12,7 @@ import PIL.Image
 import numpy as np
 import torch
 
-__all__ = ['image_extensions', 'read_errors', 'image_modes', 'how_to_convert', 'contents', 'use_plugins', 'source_name', 'is_empty', 'ImageError', 'image_problem', 'to_8bit', 'picture_white', 'to_mode', 'shown_size', 'decode_image', 'open_image', 'open_rgb', 'open_photo', 'Pixels', 'to_pixels', 'Photo', 'as_photo', 'from_pixels', 'encode_photo', 'save_photo', 'pixel_limit', 'too_many_pixels', 'get_image_files', 'verify_images', 'other_files']
+__all__ = ['image_extensions', 'read_errors', 'image_modes', 'draft_margin', 'how_to_convert', 'contents', 'use_plugins', 'source_name', 'is_empty', 'ImageError', 'image_problem', 'to_8bit', 'picture_white', 'to_mode', 'shown_size', 'decode_image', 'open_image', 'open_rgb', 'open_photo', 'Pixels', 'to_pixels', 'Photo', 'as_photo', 'from_pixels', 'encode_photo', 'save_photo', 'pixel_limit', 'too_many_pixels', 'get_image_files', 'verify_images', 'other_files']
 _heif_extensions: tuple
 _can_heif: Any
 image_extensions: Any
@@ -48,6 +48,7 @@ def to_mode(im: PIL.Image.Image, mode: str | None='RGB', white: float | None=Non
 def _converted(im: PIL.Image.Image, mode: str) -> PIL.Image.Image: ...
 image_modes: tuple
 _LoadSize: Any
+draft_margin: float
 def shown_size(im: PIL.Image.Image) -> tuple[int, int]: ...
 def _read_array(src: _Source, mode: str | None, size: _LoadSize) -> np.ndarray: ...
 def decode_image(src: _Source, convert_mode: str | None='RGB', size: _LoadSize=None) -> torch.Tensor: ...
