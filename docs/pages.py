@@ -238,9 +238,9 @@ def _is_test(statement):
 def only_tests(
     body,  # source of a code cell, without directives
 ):  # True or False
-    "Does a cell end in a test, and are at least half of its statements tests?"
+    "Does a cell end in a test, and are at least half of its statements tests? Closing figures does not count."
     try:
-        statements = ast.parse(body).body
+        statements = [o for o in ast.parse(body).body if not ast.unparse(o).startswith('plt.close(')]
     except SyntaxError:  # a magic
         return False
     return bool(statements) and _is_test(statements[-1]) and 2 * sum(map(_is_test, statements)) >= len(statements)
