@@ -123,7 +123,10 @@ def as_part(
     source: Path | FilePart,  # a file, or a part of one
 ) -> FilePart:  # of the file as it is now
     "A file as the part that is all of it."
-    return source if isinstance(source, FilePart) else FilePart(source, 0, os.stat(source).st_size)
+    if isinstance(source, FilePart):
+        return source
+    path = user_path(source)
+    return FilePart(path, 0, path.stat().st_size)
 
 
 def _blocks(part, size):
