@@ -36,7 +36,7 @@ html_static_path, html_extra_path = ['_static'], ['extra']
 html_css_files, html_js_files = ['site.css'], ['site.js']
 html_show_sourcelink = html_copy_source = False
 html_last_updated_fmt = None
-pygments_style, pygments_dark_style = 'friendly', 'github-dark'
+pygments_style, pygments_dark_style = 'default', 'github-dark'
 
 
 def colours(brand, quiet):
