@@ -186,7 +186,7 @@ def photo_card() -> dict[str, Any]:
         experiment='restore/photo',
         command='lesson7_experiment restore/photo',
         score=round(row['psnr'], 2),
-        metric=f'PSNR in dB for noise 15, {origin}',
+        metric=f'noise 15 on {origin[0].lower()}{origin[1:]}: PSNR in dB',
         seed=find_experiment('restore/photo').seeds[0],
         date=None,
     )
