@@ -121,24 +121,35 @@ def tokenize(folder, chars):
     )
 
 
+def train_steps(batches, steps, loss_of, opt):
+    "Train for some steps: the losses, what that took, and what reading the same batches takes alone."
+    losses = []
+    with Watch() as watch:
+        for x, y in islice(batches, steps):
+            loss = loss_of(x, y)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+    with Watch() as loading:
+        for _ in islice(batches, steps):
+            pass
+    return losses, watch, loading
+
+
 def train(folder, chars, steps):
     "The next time: the tokens are in the cache, and a small model is trained."
     from torch import nn
 
     with Watch() as opening:
         data = text_bunch(folder, chars)
-    net, losses = nn.Sequential(nn.Embedding(len(data.vocab), 64), nn.Linear(64, len(data.vocab))), []
+    net = nn.Sequential(nn.Embedding(len(data.vocab), 64), nn.Linear(64, len(data.vocab)))
     opt = torch.optim.SGD(net.parameters(), 1.0)
-    with Watch() as watch:
-        for x, y in islice(data.train_dl, steps):
-            loss = nn.functional.cross_entropy(net(x).flatten(0, 1), y.flatten())
-            opt.zero_grad()
-            loss.backward()
-            opt.step()
-            losses.append(loss.item())
-    with Watch() as loading:
-        for _ in islice(data.train_dl, steps):
-            pass
+
+    def loss_of(x, y):
+        return nn.functional.cross_entropy(net(x).flatten(0, 1), y.flatten())
+
+    losses, watch, loading = train_steps(data.train_dl, steps, loss_of, opt)
     return watch.result() | dict(
         opening_seconds=round(opening.seconds, 1),
         steps=len(losses),
@@ -227,17 +238,12 @@ def train_rows(file, steps):
         lists = lists.label_from_df('answer')
         data = lists.databunch(bs=1024)
     net = TabularModel(emb_sizes(data), len(NUMBERS), 2, [64])
-    opt, losses = torch.optim.Adam(net.parameters(), 1e-3), []
-    with Watch() as watch:
-        for x, y in islice(data.train_dl, steps):
-            loss = torch.nn.functional.cross_entropy(net(*x), y)
-            opt.zero_grad()
-            loss.backward()
-            opt.step()
-            losses.append(loss.item())
-    with Watch() as loading:
-        for _ in islice(data.train_dl, steps):
-            pass
+    opt = torch.optim.Adam(net.parameters(), 1e-3)
+
+    def loss_of(x, y):
+        return torch.nn.functional.cross_entropy(net(*x), y)
+
+    losses, watch, loading = train_steps(data.train_dl, steps, loss_of, opt)
     learned = {name: lists.train.x.learned(name) for name in ('FillMissing', 'Normalize')}
     return watch.result() | dict(
         opening_seconds=round(opening.seconds, 1),
