@@ -59,6 +59,26 @@ class Notebook:
         return [o for c in self.cells for o in c.get('outputs', [])]
 
 
+NOT_READ = re.compile(
+    r"""(?msx)
+      ^```.*?^```                   # code
+    | <details>.*?</details>        # folded
+    | ^\*\*Source.*?(?=^\s*$|\Z)   # references
+    | \$\$.*?\$\$ | \$[^$\n]+\$    # formulas
+    | \]\([^)]*\)                   # where links lead
+    | <[^>]*>                       # tags
+    """
+)
+
+
+def reading_words(
+    texts: list[str],  # markdown cells of a page, in order
+) -> int:  # words up to the questionnaire, without what is folded, references and formulas
+    "How much there is to read on the way through a page."
+    path = '\n\n'.join(texts).partition('## Questionnaire')[0]
+    return sum(any(ch.isalpha() for ch in word) for word in NOT_READ.sub(' ', path).split())
+
+
 def notebooks() -> list[Notebook]:
     "All notebooks that export a module, in reading order."
     paths = [p for p in (ROOT / 'nbs').rglob('[0-9]*_*.ipynb') if '.ipynb_checkpoints' not in p.parts]

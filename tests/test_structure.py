@@ -8,7 +8,7 @@ import sys
 from configparser import ConfigParser
 
 import pytest
-from project import PACKAGE, ROOT, Notebook, code_lines, imports, module_name, notebooks
+from project import PACKAGE, ROOT, Notebook, code_lines, imports, lessons, module_name, notebooks, reading_words
 
 NOTEBOOKS = notebooks()
 LESSON_LINES, MODULE_LINES = 450, 600
@@ -192,6 +192,21 @@ def test_lost_widgets_are_seen():
     assert widget_faults(dict(cells=[cell], metadata=saved)) == []
     assert 'not saved' in widget_faults(dict(cells=[cell], metadata={}))[0]
     assert 'no cell shows' in widget_faults(dict(cells=[], metadata=saved))[0]
+
+
+@pytest.mark.parametrize('nb', [nb for nb in lessons() if nb.number in range(1, 8)], ids=lambda nb: nb.name)
+def test_length(nb):
+    "A lesson of the lecture is read in one go: what else there is to say is folded, or stands after the questionnaire."
+    assert 800 <= (n := reading_words(nb.sources('markdown'))) <= 2000, f'{n} words; 800 to 2000'
+
+
+def test_words_counted():
+    page = [
+        '# Two words\n\n**Source:** [left out](https://a.b)',
+        'One $x + y$ `two` [three](c.d).\n\n<details><summary>No</summary>no</details>',
+    ]
+    assert reading_words(page) == 5
+    assert reading_words([*page, '## Questionnaire\n\nnot counted']) == 5
 
 
 NOT_PROSE = re.compile(r'<[^>]*>|\]\([^)]*\)')  # tags, and where links lead
