@@ -89,5 +89,6 @@ _rnn: Any
 _gru: Any
 _lstm: Any
 _today: Any
+_once: Any
 def _fixed(typed): ...
 char_experiments: Any
