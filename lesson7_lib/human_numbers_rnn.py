@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2',
-           'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'Tagger', 'NumberClassifier',
-           'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'numbers_data',
-           'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data',
-           'count_score']
+           'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right',
+           'place_accuracy', 'today_learner', 'count_on', 'next_number', 'numbers_data', 'model_of_2018',
+           'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data', 'count_score',
+           'Tagger', 'NumberClassifier']
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #b723395a
 import math
@@ -233,50 +233,6 @@ def word_places(
         return _kinds.get(word, 'other') or word
 
     return [number_places.index(_place(a, b)) for a, b in zip(words, [*words[1:], ''])]
-
-# %% ../nbs/05_human_numbers_rnn.ipynb #54311fd1
-class Tagger(nn.Module):
-    "A label for every word, read in one direction or both."
-
-    def __init__(
-        self,
-        nv: int,  # words in the vocabulary
-        nc: int,  # labels
-        nh: int = 64,  # hidden activations
-        both: bool = False,  # a second RNN that reads backwards?
-    ) -> None:
-        super().__init__()
-        self.i_h = nn.Embedding(nv, nh)
-        self.rnn = nn.GRU(nh, nh, bidirectional=both)
-        self.h_o = nn.Linear(nh * (1 + both), nc)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.h_o(self.rnn(self.i_h(x))[0])
-
-# %% ../nbs/05_human_numbers_rnn.ipynb #7fb2cb19
-class NumberClassifier(nn.Module):
-    "The body of a language model with a new head, for batches of texts of different length."
-
-    def __init__(
-        self,
-        body: nn.Module,  # `Model4`, `Model5`, or another model with `encode` and `reset`
-        nc: int,  # classes
-        pad: int = 1,  # id of the padding
-        bptt: int = 70,  # rows that are read at once
-    ) -> None:
-        super().__init__()
-        self.body = body
-        self.pad = pad
-        self.bptt = bptt
-        self.head = nn.Sequential(nn.Linear(3 * body.nh, body.nh), nn.ReLU(), nn.Linear(body.nh, nc))
-
-    def forward(
-        self,
-        x: Tensor,  # ids, (texts, words), padded at the end
-    ) -> Tensor:  # scores, (texts, classes)
-        x = x.t()
-        lens = (x != self.pad).sum(0).clamp(min=1)
-        return self.head(pool_steps(encode_long(self.body, x, self.bptt, max_len=len(x)), lens))
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #e46c118b
 def _windows(ids, n, step):
@@ -559,3 +515,47 @@ number_experiments = register_experiments(
         _reader.but('reader-pretrained', model=_pretrained, note='first one epoch as a language model, not timed'),
     ]
 )
+
+# %% ../nbs/05_human_numbers_rnn.ipynb #54311fd1
+class Tagger(nn.Module):
+    "A label for every word, read in one direction or both."
+
+    def __init__(
+        self,
+        nv: int,  # words in the vocabulary
+        nc: int,  # labels
+        nh: int = 64,  # hidden activations
+        both: bool = False,  # a second RNN that reads backwards?
+    ) -> None:
+        super().__init__()
+        self.i_h = nn.Embedding(nv, nh)
+        self.rnn = nn.GRU(nh, nh, bidirectional=both)
+        self.h_o = nn.Linear(nh * (1 + both), nc)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.h_o(self.rnn(self.i_h(x))[0])
+
+# %% ../nbs/05_human_numbers_rnn.ipynb #7fb2cb19
+class NumberClassifier(nn.Module):
+    "The body of a language model with a new head, for batches of texts of different length."
+
+    def __init__(
+        self,
+        body: nn.Module,  # `Model4`, `Model5`, or another model with `encode` and `reset`
+        nc: int,  # classes
+        pad: int = 1,  # id of the padding
+        bptt: int = 70,  # rows that are read at once
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.pad = pad
+        self.bptt = bptt
+        self.head = nn.Sequential(nn.Linear(3 * body.nh, body.nh), nn.ReLU(), nn.Linear(body.nh, nc))
+
+    def forward(
+        self,
+        x: Tensor,  # ids, (texts, words), padded at the end
+    ) -> Tensor:  # scores, (texts, classes)
+        x = x.t()
+        lens = (x != self.pad).sum(0).clamp(min=1)
+        return self.head(pool_steps(encode_long(self.body, x, self.bptt, max_len=len(x)), lens))

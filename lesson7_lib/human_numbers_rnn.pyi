@@ -12,7 +12,7 @@ from torch import nn
 from types import SimpleNamespace
 from typing import Any
 
-__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'Tagger', 'NumberClassifier', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data', 'count_score']
+__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data', 'count_score', 'Tagger', 'NumberClassifier']
 def lookup_accuracy(train: Tensor, valid: Tensor, k: int=3) -> float: ...
 class Model0(nn.Module):
     i_h: Any
@@ -60,19 +60,6 @@ class Model5(Model4):
 number_places: tuple
 _kinds: Any
 def word_places(words: list[str]) -> list[int]: ...
-class Tagger(nn.Module):
-    i_h: Any
-    rnn: Any
-    h_o: Any
-    def __init__(self, nv: int, nc: int, nh: int=64, both: bool=False) -> None: ...
-    def forward(self, x: Tensor) -> Tensor: ...
-class NumberClassifier(nn.Module):
-    body: nn.Module
-    pad: int
-    bptt: int
-    head: Any
-    def __init__(self, body: nn.Module, nc: int, pad: int=1, bptt: int=70) -> None: ...
-    def forward(self, x: Tensor) -> Tensor: ...
 def _windows(ids, n, step): ...
 def predict_words(model: nn.Module, ids: Tensor, bs: int=64, bptt: int=20) -> tuple[Tensor, Tensor]: ...
 def share_right(preds: tuple[Tensor, Tensor]) -> float: ...
@@ -105,3 +92,16 @@ _repairs: Any
 _reader: Any
 _pretrained: Any
 number_experiments: Any
+class Tagger(nn.Module):
+    i_h: Any
+    rnn: Any
+    h_o: Any
+    def __init__(self, nv: int, nc: int, nh: int=64, both: bool=False) -> None: ...
+    def forward(self, x: Tensor) -> Tensor: ...
+class NumberClassifier(nn.Module):
+    body: nn.Module
+    pad: int
+    bptt: int
+    head: Any
+    def __init__(self, body: nn.Module, nc: int, pad: int=1, bptt: int=70) -> None: ...
+    def forward(self, x: Tensor) -> Tensor: ...
