@@ -145,7 +145,7 @@ def split_lines(
 
 
 def notes_vocab(
-    text: str,  # the training text, in small letters
+    text: str,  # the training text, in lower case
     min_freq: int = 3,  # rarer characters are unknown
 ) -> Vocab:  # for characters
     "The vocabulary of the notes: two special tokens, then the most frequent characters first, equals by alphabet."
@@ -161,7 +161,7 @@ def chars_data(
     glue: bool = True,  # drop the ends of lines, as the notes do?
     **kwargs: Any,  # for `databunch`: deterministic, max_len, p_bptt, …
 ) -> TextLMDataBunch:  # batches (rows, columns)
-    "The characters of the notes, in small letters, in columns."
+    "The characters of the notes, in lower case, in columns."
     train, valid = split_lines(char_lines()[0] if lines is None else lines, glue=glue)
     options = dict(processor=CharTokenizer(lower=True), vocab=notes_vocab(train.lower()), include_bos=False)
     lists = ItemLists('.', *[TextList([o], **options) for o in (train, valid)])
