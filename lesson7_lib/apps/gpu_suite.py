@@ -10,6 +10,7 @@ __all__ = ['validation_share', 'scoring_share', 'benchmark_seconds', 'SharedData
 # %% ../../nbs/apps/05_gpu_suite.ipynb #9a1d0005
 import copy
 import gc
+import json
 import os
 import statistics
 import subprocess
@@ -229,6 +230,7 @@ def settings_of(
         model=text(experiment.model),
         stages='; '.join(stages),
         computed=f'bf16={entry.bf16} channels_last={entry.channels_last} compile={entry.compile}',
+        **_photos(),
     )
 
 
@@ -293,7 +295,7 @@ def run_entry(
     del learn
     records, compiled = train_entry(shared, entry, compiled, seed, save=not tiny)
     facts = dict(suite=settings, scores=len(records), compiled=compiled, estimate=round(need / 60, 2))
-    facts.update(minutes=round((time.monotonic() - start) / 60, 2), torch_version=torch.__version__, **_mirror_facts())
+    facts.update(minutes=round((time.monotonic() - start) / 60, 2), torch_version=torch.__version__)
     for record in records:
         save_result(
             **record, **facts, folder=folder, command=command or f'lesson7_experiment {experiment.address} --gpu-suite'
@@ -313,10 +315,11 @@ def _scores(records: list[dict]) -> str:
     return ', '.join(' '.join(filter(None, [r['stage'], show_value(r['value'], r['unit'])])) for r in trained)
 
 
-def _mirror_facts() -> dict[str, str]:
-    "What a packed mirror says about itself."
+def _photos() -> dict[str, str]:
+    "What a packed mirror says about its photos, where they are not those of the original."
     file = Path(os.environ.get('LESSON7_MIRROR') or '.') / 'PACK.json'
-    return dict(mirror=file.read_text()) if file.is_file() else {}
+    quality = json.loads(file.read_text())['quality'] if file.is_file() else None
+    return {} if quality is None else dict(photos=f'saved anew at quality {quality}')
 
 # %% ../../nbs/apps/05_gpu_suite.ipynb #9a1d0031
 benchmark_seconds = 90.0  # set aside for the benchmark
@@ -337,8 +340,8 @@ def run_suite(
         raise ValueError('--tiny makes results that are no results: give --out, a folder for them')
     if not tiny and default_device().type != 'cuda':
         raise ValueError(
-            f'this machine has no GPU that PyTorch {torch.__version__} can use, and the schedules of the suite would take '
-            'days on its processor. Run it where there is one, or add --tiny to try all of it in a minute, with tiny sizes'
+            f'this machine has no GPU that PyTorch {torch.__version__} can use; on its processor the suite would take '
+            'days. Run it where there is one, or add --tiny to try all of it in about a minute, with tiny sizes'
         )
     torch.backends.cudnn.benchmark = True  # sizes do not change from step to step
     rows, failed, too_long = [], [], []

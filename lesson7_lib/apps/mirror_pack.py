@@ -99,20 +99,18 @@ def pack_mirror(
         total = sum(sizes.values())
         listed = ', '.join(f'{o} {n:.1f}' for o, n in sizes.items())
         if total > mib:
-            hint = (
-                'Name fewer of them, or pack photos smaller with a quality of 90 or less'
-                if quality is None
-                else ('Name fewer of them, or take a lower quality of photos')
+            less = (
+                'save photos anew with a quality of 90 or less' if quality is None else 'take a lower quality of photos'
             )
-            raise ValueError(f'{total:.1f} MiB are more than the {mib:g} that are allowed ({listed}). {hint}')
+            raise ValueError(
+                f'{total:.1f} MiB are more than the {mib:g} that are allowed ({listed}). Name fewer of them, or {less}'
+            )
         (tmp / 'PACK.json').write_text(json.dumps(dict(quality=quality, changed=changed), indent=1) + '\n')
         sums = [f"{file_digest(tmp / o, 'sha256')}  {o}\n" for o in names]
         (tmp / 'SHA256SUMS').write_text(''.join(sums))
     say(f'{total:.1f} MiB of {mib:g} ({listed})')
     for name, o in changed.items():
-        say(
-            f'{name}: {o["photos"]} photos saved anew at quality {quality}, PSNR {o["psnr"]:.1f} dB to those of the mirror'
-        )
+        say(f'{name}: {o["photos"]} photos saved anew at quality {quality}, PSNR {o["psnr"]:.1f} dB to the originals')
     return user_path(folder)
 
 
