@@ -31,6 +31,7 @@ from .gpu_entries import SuiteEntry, gpu_suite
 from .mirror_pack import pack_mirror
 from ..core.budget import StepTimer
 from ..core.databunch import DataBunch
+from ..core.download import find_weights
 from ..core.env import default_device, preserve_rng
 from ..core.experiment import Experiment, Stage, run_experiment
 from ..core.hooks import requires_grad
@@ -272,12 +273,14 @@ def run_entry(
     compile_from: float = 60.0,  # seconds of training from which `torch.compile` is tried
     say: Callable[[str], None] = print,  # where the lines go
 ) -> str:  # 'skipped: …', or the scores
-    "Run one entry if it fits into the time that is left, and save its results."
+    "Run one entry if it fits into the time that is left, and save its results. Raises what its training raises."
     start = time.monotonic()
     experiment = entry.tiny if tiny else entry.experiment
     settings = settings_of(entry, experiment)
     if found := done_before(folder, experiment, settings, seed):
         return f'skipped: done before with the same settings, {_scores(found)}'
+    for name in () if tiny else entry.weights:
+        find_weights(name)  # a loss would do without, and be another one
     shared = replace(experiment, data=SharedData(experiment.data))
     learn = fast_experiment(shared, entry).model(shared.data(shared.url))
     stages = estimate_training(shared, learn)
