@@ -34,6 +34,17 @@ def tensors(a):
     return torch.randn(2 * a.bs, 3, a.size, a.size), torch.randn(2 * a.bs, 3, a.size, a.size)
 
 
+def networks(nf=128):
+    "The generator and the critic, in this library; `nf`: channels of the critic's first layer"
+    from lesson7_lib.crappify_gan import gan_critic
+    from lesson7_lib.unet import DynamicUnet
+    from lesson7_lib.vision.encoder import create_body
+
+    body = create_body('resnet34', pretrained=False)
+    y_range = (-3.0, 3.0)
+    return DynamicUnet(body, 3, blur=True, norm_type='Weight', self_attention=True, y_range=y_range), gan_critic(nf=nf)
+
+
 def ours(a, bf16=False):
     "Seconds of a critic's and a generator's batch"
     from torch import nn, optim
@@ -41,23 +52,12 @@ def ours(a, bf16=False):
     from lesson7_lib.core.callback import Callback
     from lesson7_lib.core.databunch import DataBunch
     from lesson7_lib.core.metrics import MSELossFlat
-    from lesson7_lib.crappify_gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
-    from lesson7_lib.unet import DynamicUnet
-    from lesson7_lib.vision.encoder import create_body
+    from lesson7_lib.crappify_gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_loss_from_func
 
-    gen = DynamicUnet(
-        create_body('resnet34', pretrained=False),
-        3,
-        blur=True,
-        norm_type='Weight',
-        self_attention=True,
-        y_range=(-3.0, 3.0),
-    )
     losses = gan_loss_from_func(MSELossFlat(), AdaptiveLoss(nn.BCEWithLogitsLoss()), (1.0, 50.0))
     learn = GANLearner(
         DataBunch.from_tensors(*tensors(a), bs=a.bs),
-        gen,
-        gan_critic(),
+        *networks(getattr(a, 'nf', 128)),
         *losses,
         switcher=FixedGANSwitcher,
         show_img=False,
@@ -78,6 +78,7 @@ def ours(a, bf16=False):
         order = 99
 
         def on_batch_end(self):
+            pairs.sync()
             self.seconds = time.perf_counter() - clock.start
 
     clock, stop = Clock(), Stop()
@@ -92,7 +93,7 @@ def ours(a, bf16=False):
     }
 
 
-def fastai(a, bf16=False):
+def fastai(a, bf16=False, device='cpu'):
     from fastai.basics import Adam, Callback, DataLoaders, MSELossFlat, NormType
     from fastai.vision.gan import AdaptiveLoss, FixedGANSwitcher, GANLearner, gan_critic, gan_loss_from_func
     from fastai.vision.learner import create_body
@@ -101,7 +102,7 @@ def fastai(a, bf16=False):
     from torchvision.models import resnet34
 
     x, y = tensors(a)
-    dls = DataLoaders.from_dsets(list(zip(x, y)), list(zip(x, y))[:1], bs=a.bs, num_workers=0, device='cpu')
+    dls = DataLoaders.from_dsets(list(zip(x, y)), list(zip(x, y))[:1], bs=a.bs, num_workers=0, device=device)
     gen = DynamicUnet(
         create_body(resnet34(), pretrained=False),
         3,
@@ -120,6 +121,7 @@ def fastai(a, bf16=False):
             self.start = time.perf_counter()
 
         def after_train(self):
+            pairs.sync()
             self.seconds = time.perf_counter() - self.start
 
     clock = Clock()

@@ -87,6 +87,14 @@ def turns(steps, rounds, own=False):
     return res
 
 
+def sync():
+    "Wait until a GPU has done what it was given"
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def processor():
     "What PyTorch finds in the processor"
     import torch

@@ -24,7 +24,8 @@ from lesson7_lib import (
     unet,
     wgan,
 )
-from . import restoration_models
+from . import gpu_entries, restoration_models
+from .gpu_suite import pack_suite, run_suite
 from ..core.env import printable
 from ..core.experiment import find_experiments, run_experiment
 from ..core.results import load_result, save_result
@@ -44,6 +45,7 @@ tables = (
     siamese,
     tabular,
     restoration_models,
+    gpu_entries,
 )  # importing them registers
 
 
@@ -73,16 +75,28 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument('--path', help='folder of the data, in place of the usual place')
     p.add_argument('--out', help='folder for the results')
     p.add_argument('--no-weights', action='store_true', help='do not leave the trained weights in the cache')
+    s = p.add_argument_group('on a GPU', "the lecture's full schedules in a few minutes; names choose some of them")
+    s.add_argument('--gpu-suite', action='store_true', help='train what fits into --minutes, the most valuable first')
+    s.add_argument('--minutes', type=float, help='for all of it; default: 10')
+    s.add_argument('--tiny', action='store_true', help='try all of it in about a minute, on any machine; needs --out')
+    s.add_argument('--pack', metavar='FOLDER', help='collect the data and weights it needs, from LESSON7_MIRROR')
+    s.add_argument('--mib', type=float, help='the largest size of that folder; default: 60')
+    s.add_argument('--quality', type=int, help='save its photos anew, smaller, with a quality of 1 to 100')
     return p
 
 
 @printable()
 def main(
     args: list[str] | None = None,  # words of the command line; None: those of this process
-) -> int:  # 0: done; 2: not done, and the reason was printed; 130: stopped
+) -> int:  # 0: done; 1: some of the GPU suite failed; 2: not done, and the reason was printed; 130: stopped
     "Run experiments from the command line."
     a = _parser().parse_args(args)
     try:
+        if a.gpu_suite:
+            return _suite(a)
+        alone = [f'--{o}' for o in ('minutes', 'tiny', 'pack', 'mib', 'quality') if getattr(a, o) not in (None, False)]
+        if alone:
+            raise ValueError(f'{", ".join(alone)}: these belong to --gpu-suite, which was not given')
         if a.list or not a.names:
             print(experiments_table(a.names))
             return 0
@@ -103,6 +117,31 @@ def main(
         print('lesson7_experiment: stopped; experiments that are not done begin anew', file=sys.stderr)
         return 130
     return 0
+
+
+def _suite(a: argparse.Namespace) -> int:
+    "What `--gpu-suite` asks for."
+    if a.epochs or a.path or len(a.seeds or []) > 1:
+        raise ValueError('--gpu-suite takes neither --epochs nor --path, and one seed for all its runs')
+    names = [o for o in a.names if o != 'benchmark']
+    found = {o.address for o in find_experiments(names or ['all'])} if names or not a.names else set()
+    entries = [o for o in gpu_entries.gpu_suite if o.experiment.address in found]
+    if names and not entries:
+        has = ', '.join(o.experiment.address for o in gpu_entries.gpu_suite)
+        raise ValueError(f'the GPU suite has nothing of {" ".join(names)}: it has {has}, benchmark')
+    if a.list:
+        print(gpu_entries.suite_table(entries, a.out))
+        return 0
+    if a.pack:
+        pack_suite(a.pack, entries, 60.0 if a.mib is None else a.mib, a.quality)
+        return 0
+    if a.threads:
+        torch.set_num_threads(a.threads)
+    seed = a.seeds[0] if a.seeds else 42
+    words = f' --seeds {seed}' if a.seeds else ''
+    benchmark = not a.names or 'benchmark' in a.names
+    minutes = 10.0 if a.minutes is None else a.minutes
+    return run_suite(entries, minutes, a.out, a.tiny, seed, benchmark, words)
 
 
 def _save(record: dict, out: str | None) -> None:
