@@ -495,7 +495,7 @@ street_experiments = register_experiments(
         _one_size.but(
             'today-one-size-12-epochs',
             stages=(Stage(1, slice(3e-3), 0.8), Stage(11, slice(3e-4, 3e-3), frozen=False)),
-            note='the same in about half the time',
+            note='the same in 12 epochs',
         ),
         _one_size.but('today-one-size-not-pretrained', model=_mobilenet, note='from random weights'),
         _small,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Point = tuple[float, float]
 
 # %% ../../nbs/core/18_diagrams.ipynb #a673208a
-arrow_colours = dict(i_h='#2e9e4f', h_h='#d9822b', h_o='#3b6fd4', l_l='#8e44ad', h_h2='#c0392b', h='#7f8c8d')
+arrow_colours = dict(i_h='#2e9e4f', h_h='#d9822b', h_o='#3b6fd4', l_l='#8e44ad', h_h2='#e377c2', h='#7f8c8d')
 
 
 def net_parts(
