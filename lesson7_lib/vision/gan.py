@@ -336,7 +336,7 @@ class GANTrainer(LearnerCallback):
             data.show_xyzs(x, y, preds, rows=rows, imgsize=1.5)
         else:
             show_images([data.reconstruct(o) for o in preds], rows=1, imsize=1.5)
-        plt.gcf().suptitle(f'after epoch {learn.epoch + 1}', fontsize=9, y=1.02)
+        plt.gcf().suptitle(f'after epoch {learn.epoch + 1}', fontsize=9, y=1.0, va='bottom')
         plt.show()
         plt.close()
 
