@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     s = p.add_argument_group('on a GPU', "the lecture's full schedules in a few minutes; names choose some of them")
     s.add_argument('--gpu-suite', action='store_true', help='train what fits into --minutes, the most valuable first')
     s.add_argument('--minutes', type=float, help='for all of it; default: 10')
-    s.add_argument('--tiny', action='store_true', help='try all of it in about a minute, on any machine; needs --out')
+    s.add_argument('--tiny', action='store_true', help='try all of it in a few minutes, on any machine; needs --out')
     s.add_argument('--pack', metavar='FOLDER', help='collect the data and weights it needs, from LESSON7_MIRROR')
     s.add_argument('--mib', type=float, help='the largest size of that folder; default: 60')
     s.add_argument('--quality', type=int, help='save its photos anew, smaller, with a quality of 1 to 100')

@@ -344,7 +344,7 @@ def run_suite(
     if not tiny and default_device().type != 'cuda':
         raise ValueError(
             f'this machine has no GPU that PyTorch {torch.__version__} can use; on its processor the suite would take '
-            'days. Run it where there is one, or add --tiny to try all of it in about a minute, with tiny sizes'
+            'days. Run it where there is one, or add --tiny to try all of it in a few minutes, with tiny sizes'
         )
     torch.backends.cudnn.benchmark = True  # sizes do not change from step to step
     rows, failed, too_long = [], [], []
