@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from torch import Tensor
 from typing import Any
 
-__all__ = ['show_value', 'Table', 'to_markdown', 'to_html', 'is_missing', 'check_present', 'check_finite', 'label_of', 'check_length', 'sort_classes', 'is_number']
+__all__ = ['show_value', 'show_runs', 'Table', 'to_markdown', 'to_html', 'is_missing', 'check_present', 'check_finite', 'label_of', 'check_length', 'sort_classes', 'is_number']
 def show_value(value: float | None, unit: str='', std: float | None=None) -> str: ...
+def show_runs(values: Iterable[float | None], form: str='.2f', unit: str='', sign: str='') -> str: ...
 _number: Any
 class Table:
     head: Any
