@@ -234,7 +234,7 @@ def plot_surface(
     lo, hi = zlim or (None, None)
     height = z.clamp(min=1e-4).log10().numpy()
     ax.plot_surface(ga.numpy(), gb.numpy(), height, cmap='viridis', rstride=1, cstride=1, vmin=lo, vmax=hi)
-    ax.set(title=title, zlabel='log10 loss', zlim=zlim)
+    ax.set(title=title, xlabel='a', ylabel='b', zlabel='log10 loss', zlim=zlim)
     return ax
 
 # %% ../nbs/01_resnet_mnist.ipynb #1162ea7b
