@@ -6,7 +6,7 @@ from torch import nn
 from typing import Any
 import torch
 
-__all__ = ['AttentionBlock', 'distance_bias', 'CausalTransformer', 'RandomWindows']
+__all__ = ['AttentionBlock', 'distance_bias', 'CausalTransformer', 'rename_word', 'RandomWindows']
 class AttentionBlock(nn.Module):
     heads: int
     drop: Any
@@ -27,9 +27,11 @@ class CausalTransformer(nn.Module):
     norm: Any
     h_o: Any
     blocks: Any
-    def __init__(self, nv: int=38, nh: int=128, n_blocks: int=3, heads: int=8, p: float=0.1, word_p: float=0.2, swap: float=0.5, unk: int=0, context: int=32) -> None: ...
+    times: Any
+    def __init__(self, nv: int=38, nh: int=128, n_blocks: int=3, heads: int=8, p: float=0.1, word_p: float=0.2, swap: float=0.5, unk: int=0, context: int=32, shared: bool=False) -> None: ...
     def disturb(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
     def forward(self, x: Tensor) -> Tensor: ...
+def rename_word(text: Tensor, share: float, names: tuple[int, int], least: int=3) -> Tensor: ...
 class RandomWindows(BatchLoader):
     seq_first: bool
     ids: Any
@@ -37,6 +39,7 @@ class RandomWindows(BatchLoader):
     targets: Any
     around: Any
     share: float
-    def __init__(self, dataset: Any, bs: int=64, bptt: int=32, targets: Tensor | None=None, device: torch.device | str | None=None, around: Tensor | None=None, share: float=0.0) -> None: ...
+    rename: float
+    def __init__(self, dataset: Any, bs: int=64, bptt: int=32, targets: Tensor | None=None, device: torch.device | str | None=None, around: Tensor | None=None, share: float=0.0, rename: float=0.0) -> None: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
