@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2',
            'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right',
-           'place_accuracy', 'today_learner', 'count_on', 'next_number', 'numbers_data', 'model_of_2018',
-           'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data', 'count_score',
-           'Tagger', 'NumberClassifier']
+           'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data',
+           'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data',
+           'count_score', 'Tagger', 'NumberClassifier']
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #b723395a
 import math
@@ -290,10 +290,14 @@ def today_learner(
     bs: int = 64,  # windows in a batch
     bptt: int = 32,  # words in a window
     windows: bool = True,  # train on random windows, instead of the batches of `data`?
+    round_share: float = 0.0,  # so many of the windows hold the beginning of a round number, see `round_numbers`
+    rename: float = 0.0,  # in so many windows a word gets another name, see `rename_word`
     **kwargs: Any,  # settings of `CausalTransformer`
 ) -> Learner:  # not trained yet
     "What trains a small Transformer well: random windows, weight decay for matrices only, clipped gradients."
-    train_dl = RandomWindows(data.train_ds, bs, bptt, device=data.device) if windows else data.train_dl
+    around = round_numbers(torch.as_tensor(data.train_ds.x.ids[0]), data.vocab) if round_share else None
+    drawn = dict(around=around, share=round_share, rename=rename)
+    train_dl = RandomWindows(data.train_ds, bs, bptt, device=data.device, **drawn) if windows else data.train_dl
     data = type(data)(train_dl, data.valid_dl, device=data.device, path=data.path)
     model = CausalTransformer(len(data.vocab), unk=data.vocab.unk, context=bptt, **kwargs)
     clip = partial(GradientClipping, clip=1.0)
@@ -326,6 +330,17 @@ def next_number(
     "What is expected at every word of the number after `n`, and at its comma, when all words before are right."
     given = ' , '.join(number_words(o) for o in range(n - 2, n + 1)) + ' ,'
     return word_probabilities(learn, given, number_words(n + 1) + ' ,')
+
+# %% ../nbs/05_human_numbers_rnn.ipynb #e05round
+def round_numbers(
+    ids: Tensor,  # the text of the numbers, 1-dimensional
+    vocab: Vocab,  # its words
+) -> Tensor:  # places in the text
+    "Where the numbers begin whose last word is *hundred* or *thousand*."
+    commas = (ids == vocab.stoi[',']).nonzero()[:, 0]
+    last = ids[commas[1:] - 1]
+    ends = torch.tensor([vocab.stoi[o] for o in ('hundred', 'thousand')])
+    return commas[:-1][torch.isin(last, ends)] + 1
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #da342b27
 def numbers_data(
@@ -386,14 +401,15 @@ def number_score(
 ) -> dict[str, Any]:  # `value` is the share of right words of the validation text
     "The scores of an experiment; `jittered` is what the lecture's way of measuring gives."
     preds = predict_words(learn.model, torch.as_tensor(learn.data.valid_ds.x.ids[0]))
-    edges = number_edges if hasattr(learn.model, 'context') else ()
+    edges = {n + 1: next_number(learn, n) for n in number_edges} if hasattr(learn.model, 'context') else {}
     return dict(
         value=share_right(preds),
         words=len(preds[1]),
         jittered=float(learn.recorder.metrics[-1][0]),
         valid_loss=float(learn.recorder.val_losses[-1]),
         places={k: round(a, 4) for k, (a, _) in place_accuracy(preds, learn.data.vocab).items()},
-        edges={str(n + 1): round(math.prod(p for *_, p in next_number(learn, n)), 4) for n in edges},
+        edges={str(n): round(math.prod(p for *_, p in steps), 4) for n, steps in edges.items()},
+        edges_said=[n for n, steps in edges.items() if all(right == said for right, said, _ in steps)],
     )
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #a838b027
@@ -474,6 +490,14 @@ _reader = Experiment(
     seeds=(0, 1, 2),
     note='a recurrent network reads the last 300 words',
 )
+_long, _three = (Stage(60, 3e-3, pct_start=0.1),), (42, 43, 44)
+_counting = _today.but(
+    'counting',
+    model=partial(today_learner, word_p=0.1, rename=0.4, round_share=0.3),
+    stages=_long,
+    seeds=_three,
+    note='renamed words, more round numbers, fewer disturbed words, 60 epochs',
+)
 _pretrained = partial(reviews_learner, max_len=300, lm_epochs=1)
 
 number_experiments = register_experiments(
@@ -509,6 +533,14 @@ number_experiments = register_experiments(
         _today.but('today-lecture-batches', model=partial(today_learner, windows=False), note='continued batches'),
         _today.but('today-hidden-only', model=partial(today_learner, swap=0.0), note='words hidden, never exchanged'),
         _today.but('today-exchanged-only', model=partial(today_learner, swap=1.0), note='exchanged, never hidden'),
+        _today.but('today-60-epochs', stages=_long, seeds=_three, note='60 epochs'),
+        _counting,
+        _counting.but('counting-30-epochs', stages=_today.stages, note='30 epochs'),
+        _counting.but('counting-no-renaming', model=partial(_counting.model, rename=0.0), note='no word is renamed'),
+        _counting.but(
+            'counting-any-window', model=partial(_counting.model, round_share=0.0), note='windows from anywhere'
+        ),
+        _counting.but('counting-disturbed', model=partial(_counting.model, word_p=0.2), note='disturbed as `today`'),
         _reader.but('bag-of-words', model=count_reviews, stages=(), score=count_score, note='counted words'),
         _reader.but('embeddings', model=partial(reviews_learner, order=False), note='pooled embeddings'),
         _reader,

@@ -148,7 +148,7 @@ class RandomWindows(BatchLoader):
         device: torch.device | str | None = None,  # where the text is; None: `default_device()`
         around: Tensor | None = None,  # places in the text, 1-dimensional; some windows are drawn to hold one of them
         share: float = 0.0,  # how many windows that are, between 0 and 1
-        rename: float = 0.0,  # in so many of the others a word is renamed, see `rename_word`
+        rename: float = 0.0,  # in so many windows a word is renamed, see `rename_word`
     ) -> None:
         super().__init__(dataset, bs, device=device)
         if not isinstance(dataset, Tensor):
@@ -174,17 +174,15 @@ class RandomWindows(BatchLoader):
         for _ in range(len(self)):
             last = len(self.targets) - self.bptt
             n = self.bs * self.part.n  # for all processes
-            start, drawn = torch.randint(last + 1, (n,)), torch.zeros(n, dtype=torch.bool)
+            start = torch.randint(last + 1, (n,))
             if self.around is not None:
                 place = self.around[torch.randint(len(self.around), (n,))]
                 near = (place - torch.randint(self.bptt, (n,))).clamp(0, last)
-                drawn = torch.rand(n) < self.share
-                start = torch.where(drawn, near, start)
-            start, drawn = [o.split(self.bs)[self.part.rank].to(self.device) for o in (start, drawn)]
+                start = torch.where(torch.rand(n) < self.share, near, start)
+            start = start.split(self.bs)[self.part.rank]
+            at = (start + torch.arange(self.bptt)[:, None]).to(self.device)
             if self.rename:
-                text = self.ids[start + torch.arange(self.bptt + 1, device=self.device)[:, None]]
-                text = torch.where(drawn, text, rename_word(text, self.rename, names))
+                text = rename_word(torch.cat([self.ids[at], self.targets[at[-1:]]]), self.rename, names)
                 yield text[:-1], text[1:]
             else:
-                at = start + torch.arange(self.bptt, device=self.device)[:, None]
                 yield self.ids[at], self.targets[at]
