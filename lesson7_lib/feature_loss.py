@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,13 +38,10 @@ from .vision.degrade import Crappify, Jpeg, Shrink, crappify_folder, original_of
 from .vision.encoder import create_body, is_folded, mobilenet_weights, unfold_bn
 from .vision.features import FeatureMaps, feature_net, layers_before_shrinking, squeezenet_weights
 from .vision.image import imagenet_stats
-from .vision.image_data import ImageImageList
+from .vision.image_data import ImageDataBunch, ImageImageList
 from .vision.perceptual import evaluate_restoration, feature_distances, restoration_baselines
 from .vision.transforms import get_transforms
 from .vision.unet import FastUnet, conv_bn, fit_size, some_batches, split_unet
-
-if TYPE_CHECKING:
-    from lesson7_lib.vision.image_data import ImageDataBunch
 
 # %% ../nbs/04_feature_loss.ipynb #c1e61f53
 def photo_data(
@@ -56,7 +53,7 @@ def photo_data(
     seed: int = 42,  # which ones are held out
     tfms: tuple | None = None,  # augmentation; None: the lecture's
     **kwargs: Any,  # of `databunch`: path, device, num_workers
-) -> 'ImageDataBunch':  # pairs of bad and good images
+) -> ImageDataBunch:  # pairs of bad and good images
     "The lecture's pairs for super-resolution: both at `size`, moved and lit in the same way, both normalised."
     hr, lr = user_path(hr), user_path(lr)
     src = ImageImageList.from_folder(lr).split_by_rand_pct(valid, seed=seed)
@@ -363,7 +360,7 @@ class AddUnet(FastUnet):
 
 # %% ../nbs/04_feature_loss.ipynb #28ffb495
 def light_learner(
-    data: 'ImageDataBunch',  # pairs of images
+    data: ImageDataBunch,  # pairs of images
     arch: Any = 'mobilenet_v2',  # the encoder, see `create_body`
     pretrained: bool | str | Path = True,  # as of `create_body`
     **kwargs: Any,  # of `Learner`: loss_func, wd, path, …
@@ -396,7 +393,7 @@ restoration_losses = ('lecture', 'features', 'pixels', 'lpips', 'frequencies')
 
 
 def restoration_loss(
-    data: 'ImageDataBunch | None' = None,  # pairs of images on which the loss is balanced; None: not at all
+    data: ImageDataBunch | None = None,  # pairs of images on which the loss is balanced; None: not at all
     m_feat: nn.Module
     | None = None,  # the network whose features are compared; None: SqueezeNet with the weights there are
     kind: str = 'lecture',  # 'lecture', 'features' (without Gram matrices), 'pixels', 'lpips', or 'frequencies'
@@ -428,14 +425,14 @@ def restoration_data(
     size: int = 64,  # pixels of the training images
     low: int = 48,  # pixels of the smaller side of the bad ones
     quality: int | tuple[int, int] = 60,  # of their JPEGs
-) -> 'ImageDataBunch':  # pairs of bad and good images
+) -> ImageDataBunch:  # pairs of bad and good images
     "The pairs of an experiment; the bad ones are made where that was not done yet."
     path = data_path(url)
     return photo_data(path / 'images', small_pets(path, low, quality), size)
 
 
 def lecture_restorer(
-    data: 'ImageDataBunch',  # pairs of images
+    data: ImageDataBunch,  # pairs of images
 ) -> Learner:
     "The lecture's U-Net on a MobileNet, up to a sixteenth of the grid."
     body = dict(arch='mobilenet_v2', pretrained=find_weights(mobilenet_weights), cut=lambda m: m.features[:14])
@@ -443,7 +440,7 @@ def lecture_restorer(
 
 
 def light_restorer(
-    data: 'ImageDataBunch',  # pairs of images
+    data: ImageDataBunch,  # pairs of images
     arch: Any = 'mobilenet_v2',  # the encoder
     weights: str | bool = mobilenet_weights,  # its weights: name of a file, see `find_weights`; False: random
 ) -> Learner:
