@@ -33,6 +33,9 @@ def show_value(
             return f'{o * 100:.2f}'
         return f'{o:.4g}' if abs(o) < 10000 else f'{o:,.0f}'
 
+    if std and unit != '%' and math.isfinite(std):  # two digits of the deviation, and as many places of the number
+        places = max(0, 1 - math.floor(math.log10(std)))
+        return f'{value:,.{places}f} ± {std:,.{places}f}' + (f' {unit}' if unit else '')
     return number(value) + (f' ± {number(std)}' if std is not None else '') + (f' {unit}' if unit else '')
 
 # %% ../../nbs/core/05_table.ipynb #5e0f0a02
