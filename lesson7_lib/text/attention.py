@@ -72,7 +72,6 @@ class CausalTransformer(nn.Module):
         swap: float = 0.5,  # share of these that become another word, seen by its own place only; the others are hidden
         unk: int = 0,  # id that stands for a hidden word
         context: int = 32,  # how many words to use when it predicts; it works for any number
-        shared: bool = False,  # one block, used `n_blocks` times?
     ) -> None:
         super().__init__()
         if nh % heads:
@@ -84,8 +83,7 @@ class CausalTransformer(nn.Module):
         self.i_h = nn.Embedding(nv, nh)
         self.norm = nn.LayerNorm(nh)
         self.h_o = nn.Linear(nh, nv)
-        self.blocks = nn.ModuleList([AttentionBlock(nh, heads, p=p) for _ in range(1 if shared else n_blocks)])
-        self.times = n_blocks if shared else 1
+        self.blocks = nn.ModuleList([AttentionBlock(nh, heads, p=p) for _ in range(n_blocks)])
         self.register_buffer('penalty', 2 ** (-8 * torch.arange(1, heads + 1) / heads), persistent=False)
         for o in self.modules():
             if isinstance(o, (nn.Linear, nn.Embedding)):
@@ -112,7 +110,7 @@ class CausalTransformer(nn.Module):
             itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
             bias = bias.masked_fill(swapped.t()[:, None, None] & ~itself, -torch.inf)  # (columns, heads, rows, rows)
         h = self.i_h(x.t()) * self.h_o.in_features**0.5
-        for b in [*self.blocks] * self.times:
+        for b in self.blocks:
             h = b(h, bias)
         return self.h_o(self.norm(h)).transpose(0, 1)
 
