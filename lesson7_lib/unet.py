@@ -414,7 +414,7 @@ _lecture = Experiment(
     score=score_streets,
     unit='%',
     seeds=(42, 43, 44),
-    note='a ResNet-18 in place of the ResNet-34, at a quarter of the size',
+    note='a ResNet-18 in place of the ResNet-34, at a quarter of the height and width',
 )
 _today = _lecture.but(
     'today',
