@@ -6,8 +6,7 @@
 __all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2',
            'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right',
            'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data',
-           'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data',
-           'count_score', 'Tagger', 'NumberClassifier']
+           'model_of_2018', 'number_learner', 'number_score', 'reviews_data', 'Tagger', 'NumberClassifier']
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #b723395a
 import math
@@ -15,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,9 +33,9 @@ from .synth.numbers import number_words
 from .text.attention import CausalTransformer, RandomWindows
 from .text.evaluate import ResetState, word_probabilities
 from .text.generation import generate, hidden_state, reset_state, set_hidden_state
-from .text.language import TextLearner, count_reviews, language_learner, pool_steps, text_classifier_learner
+from .text.language import count_reviews, count_score, pool_steps, reviews_learner, reviews_score
 from .text.recurrent import StatefulModel, encode_long
-from .text.text_batches import TextClasDataBunch, TextLMDataBunch, batchify
+from .text.text_batches import TextLMDataBunch, batchify
 from .text.text_list import TextList
 from .text.tokens import Vocab
 
@@ -338,9 +336,8 @@ def round_numbers(
 ) -> Tensor:  # places in the text
     "Where the numbers begin whose last word is *hundred* or *thousand*."
     commas = (ids == vocab.stoi[',']).nonzero()[:, 0]
-    last = ids[commas[1:] - 1]
     ends = torch.tensor([vocab.stoi[o] for o in ('hundred', 'thousand')])
-    return commas[:-1][torch.isin(last, ends)] + 1
+    return commas[:-1][torch.isin(ids[commas[1:] - 1], ends)] + 1
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #da342b27
 def numbers_data(
@@ -413,39 +410,11 @@ def number_score(
     )
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #a838b027
-def reviews_learner(
-    texts: TextList,  # with their labels and the split in the table
-    nh: int = 64,  # activations
-    lm_epochs: int = 0,  # epochs in which the body is first trained as a language model, on the training reviews
-    **kwargs: Any,  # for `text_classifier_learner`
-) -> TextLearner:  # not trained yet
-    "A learner that classifies film reviews."
-    data, lm = TextClasDataBunch.from_list(texts), None
-    if lm_epochs:
-        lm = language_learner(TextLMDataBunch.from_list(texts[:], bs=32, bptt=50), nh=nh, silent=True)
-        lm.fit_one_cycle(lm_epochs, 1e-2)
-    return text_classifier_learner(data, lm, nh=nh, **kwargs)
-
-
-def reviews_score(
-    learn: Learner,  # a trained classifier
-) -> dict[str, float]:  # `value` is the accuracy
-    "The accuracy on the validation reviews."
-    return dict(value=float(learn.validate()[1]))
-
-
 def reviews_data(
     where: str | Path,  # a URL or a folder with `texts.csv`
 ) -> TextList:  # not yet split
     "Film reviews with their labels."
     return TextList.from_csv(data_path(where), 'texts.csv')
-
-# %% ../nbs/05_human_numbers_rnn.ipynb #fdf37fc1
-def count_score(
-    counted: SimpleNamespace,  # from `count_reviews`
-) -> dict[str, float]:  # `value` is the accuracy
-    "The accuracy of `bag_of_words` on the validation reviews."
-    return dict(value=float(counted.pipeline.score(*counted.valid)), seconds=round(counted.seconds, 2))
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #69bc502c
 _short, _every_word, _state, _gated = Stage(6, 1e-4), Stage(10, 1e-4, pct_start=0.1), Stage(20, 3e-3), Stage(10, 1e-2)
@@ -491,13 +460,8 @@ _reader = Experiment(
     note='a recurrent network reads the last 300 words',
 )
 _long, _three = (Stage(60, 3e-3, pct_start=0.1),), (42, 43, 44)
-_counting = _today.but(
-    'counting',
-    model=partial(today_learner, word_p=0.1, rename=0.4, round_share=0.3),
-    stages=_long,
-    seeds=_three,
-    note='renamed words, more round numbers, fewer disturbed words, 60 epochs',
-)
+_renamed = partial(today_learner, word_p=0.1, rename=0.4, round_share=0.3)
+_counting = _today.but('counting', model=_renamed, stages=_long, seeds=_three, note='renamed words, more round numbers')
 _pretrained = partial(reviews_learner, max_len=300, lm_epochs=1)
 
 number_experiments = register_experiments(

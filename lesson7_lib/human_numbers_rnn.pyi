@@ -1,7 +1,6 @@
 # Written by docs/stubs.py from the exported modules; do not edit.
 from collections.abc import Callable
 from lesson7_lib.core.learner import Learner
-from lesson7_lib.text.language import TextLearner
 from lesson7_lib.text.recurrent import StatefulModel
 from lesson7_lib.text.text_batches import TextLMDataBunch
 from lesson7_lib.text.text_list import TextList
@@ -9,10 +8,9 @@ from lesson7_lib.text.tokens import Vocab
 from pathlib import Path
 from torch import Tensor
 from torch import nn
-from types import SimpleNamespace
 from typing import Any
 
-__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score', 'reviews_learner', 'reviews_score', 'reviews_data', 'count_score', 'Tagger', 'NumberClassifier']
+__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score', 'reviews_data', 'Tagger', 'NumberClassifier']
 def lookup_accuracy(train: Tensor, valid: Tensor, k: int=3) -> float: ...
 class Model0(nn.Module):
     i_h: Any
@@ -74,10 +72,7 @@ def model_of_2018(cls: Callable[..., nn.Module], **kwargs: Any) -> nn.Module: ..
 def _last_word(f): ...
 def number_learner(data: TextLMDataBunch, cls: type[nn.Module], of_2018: bool=False, reset: bool=True, **kwargs: Any) -> Learner: ...
 def number_score(learn: Learner) -> dict[str, Any]: ...
-def reviews_learner(texts: TextList, nh: int=64, lm_epochs: int=0, **kwargs: Any) -> TextLearner: ...
-def reviews_score(learn: Learner) -> dict[str, float]: ...
 def reviews_data(where: str | Path) -> TextList: ...
-def count_score(counted: SimpleNamespace) -> dict[str, float]: ...
 _short: Any
 _every_word: Any
 _state: Any
@@ -93,6 +88,7 @@ _repairs: Any
 _reader: Any
 _long: Any
 _three: Any
+_renamed: Any
 _counting: Any
 _pretrained: Any
 number_experiments: Any

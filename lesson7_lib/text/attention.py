@@ -59,7 +59,7 @@ def distance_bias(
 # %% ../../nbs/text/06_attention.ipynb #8b2973f0
 @register
 class CausalTransformer(nn.Module):
-    "A small language model of blocks that look back only. Raises `ValueError` for a width that its heads cannot divide."
+    "A small language model of blocks that look back only. Raises `ValueError` for a width that heads cannot share."
 
     def __init__(
         self,

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SeqDropout', 'TextEncoder', 'LanguageModel', 'TextLearner', 'language_learner', 'align_left', 'pool_steps',
-           'TextClassifier', 'text_classifier_learner', 'bag_of_words', 'count_reviews']
+           'TextClassifier', 'text_classifier_learner', 'bag_of_words', 'count_reviews', 'reviews_learner',
+           'reviews_score', 'count_score']
 
 # %% ../../nbs/text/05_language.ipynb #928d764a
 import copy
@@ -369,3 +370,31 @@ def count_reviews(
     train, valid = (([str(o) for o in s.items], list(s.table['label'])) for s in (split.train, split.valid))
     start = time.perf_counter()
     return SimpleNamespace(pipeline=bag_of_words(*train), valid=valid, seconds=time.perf_counter() - start)
+
+# %% ../../nbs/text/05_language.ipynb #a05revco
+def reviews_learner(
+    texts: TextList,  # with their labels and the split in the table
+    nh: int = 64,  # activations
+    lm_epochs: int = 0,  # epochs in which the body is first trained as a language model, on the training reviews
+    **kwargs: Any,  # for `text_classifier_learner`
+) -> TextLearner:  # not trained yet
+    "A learner that classifies film reviews."
+    data, lm = TextClasDataBunch.from_list(texts), None
+    if lm_epochs:
+        lm = language_learner(TextLMDataBunch.from_list(texts[:], bs=32, bptt=50), nh=nh, silent=True)
+        lm.fit_one_cycle(lm_epochs, 1e-2)
+    return text_classifier_learner(data, lm, nh=nh, **kwargs)
+
+
+def reviews_score(
+    learn: Learner,  # a trained classifier
+) -> dict[str, float]:  # `value` is the accuracy
+    "The accuracy on the validation reviews."
+    return dict(value=float(learn.validate()[1]))
+
+
+def count_score(
+    counted: SimpleNamespace,  # from `count_reviews`
+) -> dict[str, float]:  # `value` is the accuracy
+    "The accuracy of `bag_of_words` on the validation reviews."
+    return dict(value=float(counted.pipeline.score(*counted.valid)), seconds=round(counted.seconds, 2))
