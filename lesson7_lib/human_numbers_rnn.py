@@ -289,10 +289,12 @@ def today_learner(
     bptt: int = 32,  # words in a window
     windows: bool = True,  # train on random windows, instead of the batches of `data`?
     round_share: float = 0.0,  # so many of the windows hold the beginning of a round number, see `round_numbers`
-    rename: float = 0.0,  # in so many windows a word gets another name, see `rename_word`
+    rename: float = 0.0,  # in so many windows a word is replaced, see `rename_word`
     **kwargs: Any,  # settings of `CausalTransformer`
 ) -> Learner:  # not trained yet
     "What trains a small Transformer well: random windows, weight decay for matrices only, clipped gradients."
+    if not windows and (round_share or rename):
+        raise ValueError(f'round_share={round_share} and rename={rename} need random windows: leave windows=True')
     around = round_numbers(torch.as_tensor(data.train_ds.x.ids[0]), data.vocab) if round_share else None
     drawn = dict(around=around, share=round_share, rename=rename)
     train_dl = RandomWindows(data.train_ds, bs, bptt, device=data.device, **drawn) if windows else data.train_dl
@@ -336,7 +338,7 @@ def round_numbers(
 ) -> Tensor:  # places in the text
     "Where the numbers begin whose last word is *hundred* or *thousand*."
     commas = (ids == vocab.stoi[',']).nonzero()[:, 0]
-    ends = torch.tensor([vocab.stoi[o] for o in ('hundred', 'thousand')])
+    ends = torch.tensor([vocab.stoi[o] for o in ('hundred', 'thousand') if o in vocab.stoi], device=ids.device)
     return commas[:-1][torch.isin(ids[commas[1:] - 1], ends)] + 1
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #da342b27
@@ -497,7 +499,6 @@ number_experiments = register_experiments(
         _today.but('today-lecture-batches', model=partial(today_learner, windows=False), note='continued batches'),
         _today.but('today-hidden-only', model=partial(today_learner, swap=0.0), note='words hidden, never exchanged'),
         _today.but('today-exchanged-only', model=partial(today_learner, swap=1.0), note='exchanged, never hidden'),
-        _today.but('today-60-epochs', stages=_long, seeds=_three, note='60 epochs'),
         _counting,
         _counting.but('counting-30-epochs', stages=_today.stages, note='30 epochs'),
         _counting.but('counting-no-renaming', model=partial(_counting.model, rename=0.0), note='no word is renamed'),

@@ -116,14 +116,17 @@ class CausalTransformer(nn.Module):
 
 # %% ../../nbs/text/06_attention.ipynb #a06rencode
 def rename_word(
-    text: Tensor,  # ids, (rows, columns)
+    text: Tensor,  # ids, (rows, columns); the last row is only what follows, and stays
     share: float,  # in so many of the columns, between 0 and 1
-    names: tuple[int, int],  # the new id is drawn from here: the first, and one more than the last
+    names: tuple[int, int],  # the new id is drawn from here: the first, and one more than the last; smaller ids stay
     least: int = 3,  # only a word that stands so often before the same word
 ) -> Tensor:  # a copy, (rows, columns)
-    "In some columns one word gets another name, wherever the same word follows it."
-    pairs = text[:-1] * names[1] + text[1:]
+    "In some columns one word is replaced by another, wherever the same word follows it."
+    if len(text) < 2:
+        return text.clone()
+    pairs = text[:-1] * (int(text.max()) + 1) + text[1:]
     often = (pairs[:, None] == pairs).sum(1) >= least  # (rows - 1, columns)
+    often &= text[:-1] >= names[0]
     one = torch.multinomial(often.t() + 1e-9, 1).t()  # a pair for each column, one of these where there are any
     columns = text.shape[1]
     changed = often.any(0) & (torch.rand(columns, device=text.device) < share)
@@ -146,7 +149,7 @@ class RandomWindows(BatchLoader):
         device: torch.device | str | None = None,  # where the text is; None: `default_device()`
         around: Tensor | None = None,  # places in the text, 1-dimensional; some windows are drawn to hold one of them
         share: float = 0.0,  # how many windows that are, between 0 and 1
-        rename: float = 0.0,  # in so many windows a word is renamed, see `rename_word`
+        rename: float = 0.0,  # in so many windows a word is replaced, see `rename_word`
     ) -> None:
         super().__init__(dataset, bs, device=device)
         if not isinstance(dataset, Tensor):
@@ -154,12 +157,16 @@ class RandomWindows(BatchLoader):
         self.ids = dataset.to(self.device)
         self.bptt = bptt
         self.targets = self.ids[1:] if targets is None else targets.to(self.device)
-        self.around = around if share else None
+        self.around = around.cpu() if share and around is not None else None
         self.share = share
         self.rename = rename
         if rename and targets is not None:
             raise ValueError(f'rename={rename} changes the text, and its targets would not fit: leave one of them out')
-        if len(self.targets) < bptt:
+        if share and (around is None or not len(around)):
+            raise ValueError(f'share={share} of the windows need a place to hold: give `around` places in the text')
+        if not (0 <= share <= 1 and 0 <= rename <= 1):
+            raise ValueError(f'share={share} and rename={rename} are shares of the windows: give numbers from 0 to 1')
+        if len(self.targets) < bptt + bool(rename):
             raise ValueError(
                 f'a window has bptt={bptt} words, the text only {len(self.ids)}: take fewer words or more text'
             )
@@ -169,18 +176,19 @@ class RandomWindows(BatchLoader):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         names = min(len(text_spec_tok), int(self.ids.max())), int(self.ids.max()) + 1  # ids that a word may get
+        rows = torch.arange(self.bptt + 2, device=self.device)[:, None]
         for _ in range(len(self)):
-            last = len(self.targets) - self.bptt
+            last = len(self.targets) - self.bptt - bool(self.rename)
             n = self.bs * self.part.n  # for all processes
             start = torch.randint(last + 1, (n,))
             if self.around is not None:
                 place = self.around[torch.randint(len(self.around), (n,))]
                 near = (place - torch.randint(self.bptt, (n,))).clamp(0, last)
                 start = torch.where(torch.rand(n) < self.share, near, start)
-            start = start.split(self.bs)[self.part.rank]
-            at = (start + torch.arange(self.bptt)[:, None]).to(self.device)
-            if self.rename:
-                text = rename_word(torch.cat([self.ids[at], self.targets[at[-1:]]]), self.rename, names)
-                yield text[:-1], text[1:]
+            start = start.to(self.device)
+            if self.rename:  # one word more than the targets, to see what follows the last of them
+                text = rename_word(self.ids[start + rows], self.rename, names).split(self.bs, 1)[self.part.rank]
+                yield text[:-2], text[1:-1]
             else:
+                at = start.split(self.bs)[self.part.rank] + rows[:-2]
                 yield self.ids[at], self.targets[at]
