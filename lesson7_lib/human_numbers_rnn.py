@@ -464,7 +464,6 @@ _reader = Experiment(
 _long, _three = (Stage(60, 3e-3, pct_start=0.1),), (42, 43, 44)
 _renamed = partial(today_learner, word_p=0.1, rename=0.4, round_share=0.3)
 _counting = _today.but('counting', model=_renamed, stages=_long, seeds=_three, note='renamed words, more round numbers')
-_pretrained = partial(reviews_learner, max_len=300, lm_epochs=1)
 
 number_experiments = register_experiments(
     [
@@ -508,7 +507,7 @@ number_experiments = register_experiments(
         _reader.but('bag-of-words', model=count_reviews, stages=(), score=count_score, note='counted words'),
         _reader.but('embeddings', model=partial(reviews_learner, order=False), note='pooled embeddings'),
         _reader,
-        _reader.but('reader-pretrained', model=_pretrained, note='first one epoch as a language model, not timed'),
+        _reader.but('reader-pretrained', model=partial(_reader.model, lm_epochs=1), note='first a language model'),
     ]
 )
 

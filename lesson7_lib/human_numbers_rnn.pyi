@@ -90,7 +90,6 @@ _long: Any
 _three: Any
 _renamed: Any
 _counting: Any
-_pretrained: Any
 number_experiments: Any
 class Tagger(nn.Module):
     i_h: Any
