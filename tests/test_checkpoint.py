@@ -208,8 +208,8 @@ EXAMPLES = {
     'create_body': (lambda o: o('squeezenet1_1', False), lambda: pic(side=32)),
     'feature_net': (lambda o: o('squeezenet1_1', weights=False), lambda: pic(side=32)),
 }
-# exported, but no architectures of this library: a base class, what builds from a file, and PyTorch's own large networks
-OTHERS = {'Module', 'build_model', 'restorer_from', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
+# exported, but no architectures of this library: a base class, what builds from a file or a choice of losses, and PyTorch's own large networks
+OTHERS = {'Module', 'build_model', 'restorer_from', 'restoration_loss', 'vgg16_bn', 'ImageFeatures', 'TermLoss'}
 
 
 def _makes_module(f):
