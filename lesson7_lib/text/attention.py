@@ -157,15 +157,15 @@ class RandomWindows(BatchLoader):
         self.ids = dataset.to(self.device)
         self.bptt = bptt
         self.targets = self.ids[1:] if targets is None else targets.to(self.device)
-        self.around = around.cpu() if share and around is not None else None
-        self.share = share
-        self.rename = rename
         if rename and targets is not None:
             raise ValueError(f'rename={rename} changes the text, and its targets would not fit: leave one of them out')
         if share and (around is None or not len(around)):
             raise ValueError(f'share={share} of the windows need a place to hold: give `around` places in the text')
         if not (0 <= share <= 1 and 0 <= rename <= 1):
             raise ValueError(f'share={share} and rename={rename} are shares of the windows: give numbers from 0 to 1')
+        self.around = around.cpu() if share else None
+        self.share = share
+        self.rename = rename
         if len(self.targets) < bptt + bool(rename):
             raise ValueError(
                 f'a window has bptt={bptt} words, the text only {len(self.ids)}: take fewer words or more text'
