@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'small_encoder', 'UnetBlock', 'DynamicUnet', 'unet_learner',
            'SelfAttention', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory',
-           'street_learner', 'score_streets', 'pole_loss', 'score_poles']
+           'street_learner', 'score_streets', 'score_both_ways', 'pole_loss', 'score_poles']
 
 # %% ../nbs/02_unet.ipynb #a2233bd9
 from collections.abc import Callable, Sequence
@@ -375,6 +375,7 @@ def street_learner(
     arch: Callable | str | nn.Module,  # the encoder, see `create_body`
     weights: bool | str = False,  # of the encoder: the name of a file for `find_weights`; False: random ones
     learn_void: bool = True,  # is the network to learn the class Void, too?
+    bf16: bool = False,  # compute in bfloat16 where that is safe?
     **kwargs: Any,  # of `unet_learner`: cut, bottle, fast, block, …
 ) -> Learner:
     "A fresh U-Net for street scenes."
@@ -383,23 +384,31 @@ def street_learner(
     pretrained = find_weights(weights) if isinstance(weights, str) else weights
     learn = unet_learner(data, arch, pretrained, loss_func=loss, metrics=masked_accuracy(void), wd=1e-2, **kwargs)
     learn.callbacks.append(MetricHistory(learn))
-    return learn
+    return learn.to_bf16() if bf16 else learn
 
 # %% ../nbs/02_unet.ipynb #904a8d41
 def score_streets(
     learn: Learner,  # a trained one of `street_learner`
+    mirrored: bool = False,  # ask for each picture and its mirror image, and add their scores?
 ) -> dict:  # value (accuracy of `val`), test, mean IoU and IoU of each class for both; size; history of the accuracy
     "Accuracy and IoU on `val` and `test`, pixel by pixel on the masks at full size."
     size = tuple(learn.data.valid_ds[0][0].shape[-2:])
     parts = {}
     for part in ('val', 'test'):
         full = street_data(learn.data.path, valid=part, tfms=([], []))
-        parts[part] = evaluate_masks(learn.model, full.valid_dl, full.classes, size)
+        parts[part] = evaluate_masks(learn.model, full.valid_dl, full.classes, size, mirrored)
     ious = {f'{k}_miou': o['mean_iou'] for k, o in parts.items()} | {f'{k}_iou': o['iou'] for k, o in parts.items()}
     history = next((o.values for o in learn.callbacks if isinstance(o, MetricHistory)), [])
     return dict(
         value=parts['val']['accuracy'], test=parts['test']['accuracy'], **ious, size=list(size), history=list(history)
     )
+
+
+def score_both_ways(
+    learn: Learner,  # a trained one of `street_learner`
+) -> list[dict]:  # two scores of `score_streets`
+    "The scores of the pictures, and of the pictures with their mirror images."
+    return [score_streets(learn), dict(score_streets(learn, mirrored=True), stage='mirrored')]
 
 # %% ../nbs/02_unet.ipynb #22f02199
 _resnet = partial(street_learner, arch='resnet18', cut=7, bottle=True)
@@ -432,6 +441,19 @@ _one_size = _today.but(
     stages=(Stage(2, slice(3e-3), 0.8), Stage(20, slice(3e-4, 3e-3), frozen=False)),
     seeds=(42,),
     note='large pictures from the first epoch on',
+)
+_full_size = _today.but(
+    'full-size',
+    model=partial(_resnet, weights=resnet18_weights, fast=True, learn_void=False, bf16=True),
+    stages=(
+        Stage(2, slice(3e-3), 0.8, size=(90, 120)),
+        Stage(30, slice(3e-4, 3e-3), frozen=False),
+        Stage(20, slice(2e-4, 2e-3), size=(180, 240)),
+        Stage(26, slice(1e-4, 1e-3), size=(360, 480)),
+    ),
+    score=score_both_ways,
+    seeds=(42,),
+    note='a ResNet-18 with a light decoder, full size in the end',
 )
 _small_unet = partial(street_learner, arch=small_encoder, bottle=True)
 _small = _lecture.but(
@@ -491,6 +513,7 @@ street_experiments = register_experiments(
             note='and Void left out of the loss',
         ),
         _today,
+        _full_size,
         _one_size,
         _one_size.but(
             'today-one-size-12-epochs',

@@ -194,6 +194,7 @@ def evaluate_masks(
     batches: Iterable[tuple[Tensor, Tensor]],  # pictures and masks at full size, on the model's device
     classes: int | Sequence[str],  # how many classes, or their names; one named Void does not count
     size: tuple[int, int] | None = None,  # height and width at which the model sees the pictures; None: as they are
+    mirrored: bool = False,  # ask for each picture and its mirror image, and add their scores?
 ) -> dict:  # accuracy, mean_iou, and iou: name -> IoU of each class
     "Accuracy and intersection over union on the masks at full size, each pixel counted once."
     iou = MeanIoU(classes)
@@ -201,7 +202,10 @@ def evaluate_masks(
     with eval_mode(model):
         for xb, yb in batches:
             seen = F.interpolate(xb, size, mode='bilinear', antialias=True) if size else xb
-            scores = F.interpolate(model(seen).float(), yb.shape[-2:], mode='bilinear')
+            scores = model(seen).float()
+            if mirrored:
+                scores += model(seen.flip(-1)).float().flip(-1)
+            scores = F.interpolate(scores, yb.shape[-2:], mode='bilinear')
             accuracy.update(scores, yb)
             iou.update(scores, yb)
     return dict(accuracy=accuracy.compute(), mean_iou=iou.compute(), iou=iou.per_class)
