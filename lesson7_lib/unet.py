@@ -455,6 +455,9 @@ _full_size = _today.but(
     seeds=(42,),
     note='a ResNet-18 with a light decoder, full size in the end',
 )
+_half_size = _full_size.but(
+    'half-size', stages=_full_size.stages[:3], seeds=(42, 43, 44), note='the same, before the last stage'
+)
 _small_unet = partial(street_learner, arch=small_encoder, bottle=True)
 _small = _lecture.but(
     'small',
@@ -513,6 +516,7 @@ street_experiments = register_experiments(
             note='and Void left out of the loss',
         ),
         _today,
+        _half_size,
         _full_size,
         _one_size,
         _one_size.but(
