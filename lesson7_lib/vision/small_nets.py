@@ -148,13 +148,18 @@ class Muon(optim.Optimizer):
     @torch.no_grad()
     def step(
         self,
-        closure: Callable[[], Any] | None = None,  # not used
-    ) -> None:
+        closure: Callable[[], Any] | None = None,  # computes the gradients anew and returns the loss
+    ) -> Any:  # the closure's loss; None without one
         "One step, for all parameters that have a gradient."
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for p in group['params']:
                 if p.grad is not None:
                     self.move(p, group)
+        return loss
 
     def move(
         self,
