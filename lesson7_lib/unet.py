@@ -442,9 +442,13 @@ _one_size = _today.but(
     seeds=(42,),
     note='large pictures from the first epoch on',
 )
-_full_size = _today.but(
-    'full-size',
+_today_resnet = _today.but(
+    'today-resnet18',
     model=partial(_resnet, weights=resnet18_weights, fast=True, learn_void=False, bf16=True),
+    note='the training of today for a ResNet-18, in bfloat16',
+)
+_full_size = _today_resnet.but(
+    'full-size',
     stages=(
         Stage(2, slice(3e-3), 0.8, size=(90, 120)),
         Stage(30, slice(3e-4, 3e-3), frozen=False),
@@ -516,6 +520,7 @@ street_experiments = register_experiments(
             note='and Void left out of the loss',
         ),
         _today,
+        _today_resnet,
         _half_size,
         _full_size,
         _one_size,

@@ -71,6 +71,7 @@ _mobilenet: Any
 _lecture: Any
 _today: Any
 _one_size: Any
+_today_resnet: Any
 _full_size: Any
 _half_size: Any
 _small_unet: Any
