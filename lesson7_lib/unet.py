@@ -459,9 +459,6 @@ _full_size = _today_resnet.but(
     seeds=(42,),
     note='a ResNet-18 with a light decoder, full size in the end',
 )
-_half_size = _full_size.but(
-    'half-size', stages=_full_size.stages[:3], seeds=(42, 43, 44), note='the same, before the last stage'
-)
 _small_unet = partial(street_learner, arch=small_encoder, bottle=True)
 _small = _lecture.but(
     'small',
@@ -521,7 +518,6 @@ street_experiments = register_experiments(
         ),
         _today,
         _today_resnet,
-        _half_size,
         _full_size,
         _one_size,
         _one_size.but(

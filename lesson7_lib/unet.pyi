@@ -73,7 +73,6 @@ _today: Any
 _one_size: Any
 _today_resnet: Any
 _full_size: Any
-_half_size: Any
 _small_unet: Any
 _small: Any
 def pole_loss(pred: Tensor, target: Tensor) -> Tensor: ...
