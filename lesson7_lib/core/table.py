@@ -117,14 +117,14 @@ def to_markdown(
 def to_html(
     table: Table,  # the table to show
     caption: str = '',  # heading of the table; empty: the table's own
-) -> str:  # HTML; cells of numeric columns have the class `num` and are right-aligned
+) -> str:  # HTML; numbers on the right, with the class `num`, text on the left: Jupyter would put all on the right
     "The table in HTML, with scopes for screen readers."
     if not table.rows and (table.empty or not table.head):
         return f'<p>{escape(table.empty)}</p>'
 
     def cell(tag, j, text, scope=''):
-        number = ' class="num" style="text-align:right"' if table.right[j] else ''
-        return f'<{tag}{scope}{number}>{escape(text)}</{tag}>'
+        side = ' class="num" style="text-align:right"' if table.right[j] else ' style="text-align:left"'
+        return f'<{tag}{scope}{side}>{escape(text)}</{tag}>'
 
     head = ''.join(cell('th', j, o, ' scope="col"') for j, o in enumerate(table.head))
     rows = [

@@ -274,7 +274,7 @@ def show_texts(
     if in_notebook() and not is_quiet():
         from IPython.display import display
 
-        html = to_html(Table(head, rows)).replace('<td>', '<td style="text-align:left">')  # Jupyter aligns right
+        html = to_html(Table(head, rows))
         display({'text/html': html, 'text/plain': plain}, raw=True)
     else:
         print(plain)
