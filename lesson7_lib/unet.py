@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'small_encoder', 'UnetBlock', 'DynamicUnet', 'unet_learner',
-           'SelfAttention', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory',
-           'street_learner', 'score_streets', 'score_both_ways', 'pole_loss', 'score_poles']
+           'SelfAttention', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'street_learner',
+           'score_streets', 'score_poles']
 
 # %% ../nbs/02_unet.ipynb #a2233bd9
 from collections.abc import Callable, Sequence
@@ -20,22 +20,13 @@ import torch
 import torch.nn.functional as F
 
 from .core.architecture import register
-from .core.callback import LearnerCallback
 from .core.databunch import DataBunch
 from .core.download import URLs, find_weights
-from .core.experiment import Experiment, Stage, register_experiments
+from .core.experiment import Experiment, MetricHistory, Stage, register_experiments
 from .core.learner import Learner
 from .core.metrics import CrossEntropyFlat
 from .data import data_path
-from lesson7_lib.resnet_mnist import (
-    MergeLayer,
-    NormType,
-    batchnorm_2d,
-    conv_layer,
-    init_default,
-    relu,
-    res_block,
-)
+from .resnet_mnist import MergeLayer, NormType, batchnorm_2d, conv_layer, init_default, relu, res_block
 from lesson7_lib.vision.encoder import (
     create_body,
     in_channels,
@@ -357,19 +348,6 @@ def street_data(
     return src.transform(tfms, size=size, tfm_y=True).databunch(bs=bs).normalize(imagenet_stats)
 
 # %% ../nbs/02_unet.ipynb #7156337a
-class MetricHistory(LearnerCallback):
-    "Collects the first metric after each epoch, over all stages of a training."
-
-    order = 95  # behind the recorder
-
-    def __init__(self, learn: Learner):
-        super().__init__(learn)
-        self.values: list[float] = []
-
-    def on_train_end(self) -> None:
-        self.values += [float(o[0]) for o in self.learn.recorder.metrics]
-
-
 def street_learner(
     data: DataBunch,  # of `street_data`
     arch: Callable | str | nn.Module,  # the encoder, see `create_body`
@@ -402,13 +380,6 @@ def score_streets(
     return dict(
         value=parts['val']['accuracy'], test=parts['test']['accuracy'], **ious, size=list(size), history=list(history)
     )
-
-
-def score_both_ways(
-    learn: Learner,  # a trained one of `street_learner`
-) -> list[dict]:  # two scores of `score_streets`
-    "The scores of the pictures, and of the pictures with their mirror images."
-    return [score_streets(learn), dict(score_streets(learn, mirrored=True), stage='mirrored')]
 
 # %% ../nbs/02_unet.ipynb #22f02199
 _resnet = partial(street_learner, arch='resnet18', cut=7, bottle=True)
@@ -455,7 +426,7 @@ _full_size = _today_resnet.but(
         Stage(20, slice(2e-4, 2e-3), size=(180, 240)),
         Stage(26, slice(1e-4, 1e-3), size=(360, 480)),
     ),
-    score=score_both_ways,
+    score=lambda learn: [score_streets(learn), dict(score_streets(learn, mirrored=True), stage='mirrored')],
     seeds=(42,),
     note='a ResNet-18 with a light decoder, full size in the end',
 )
@@ -471,14 +442,6 @@ _small = _lecture.but(
 )
 
 # %% ../nbs/02_unet.ipynb #2acdb54b
-def pole_loss(
-    pred: Tensor,  # scores (n, 2, height, width)
-    target: Tensor,  # 1 where a pole is (n, height, width)
-) -> Tensor:  # one number
-    "Cross entropy in which a pixel of a pole counts four times."
-    return F.cross_entropy(pred, target, weight=pred.new_tensor([1.0, 4.0]))
-
-
 def score_poles(
     learn: Learner,  # a trained one
 ) -> dict:  # value (IoU of the poles)
@@ -486,7 +449,10 @@ def score_poles(
     return dict(value=evaluate_masks(learn.model, learn.data.valid_dl, ['Other', 'Pole'])['iou']['Pole'])
 
 
-_pole_net = partial(unet_learner, arch=small_encoder, pretrained=False, norm_type='Batch', loss_func=pole_loss, wd=1e-2)
+_pole_loss = CrossEntropyFlat(axis=1, weight=torch.tensor([1.0, 4.0]))  # a pixel of a pole counts four times
+_pole_net = partial(
+    unet_learner, arch=small_encoder, pretrained=False, norm_type='Batch', loss_func=_pole_loss, wd=1e-2
+)
 _poles = _lecture.but(
     'poles',
     data=lambda source: class_crops(data_path(source), 'Pole'),
@@ -520,11 +486,6 @@ street_experiments = register_experiments(
         _today_resnet,
         _full_size,
         _one_size,
-        _one_size.but(
-            'today-one-size-12-epochs',
-            stages=(Stage(1, slice(3e-3), 0.8), Stage(11, slice(3e-4, 3e-3), frozen=False)),
-            note='the same in 12 epochs',
-        ),
         _one_size.but('today-one-size-not-pretrained', model=_mobilenet, note='from random weights'),
         _small,
         _small.but(

@@ -1,7 +1,6 @@
 # Written by docs/stubs.py from the exported modules; do not edit.
 from collections.abc import Callable
 from collections.abc import Sequence
-from lesson7_lib.core.callback import LearnerCallback
 from lesson7_lib.core.databunch import DataBunch
 from lesson7_lib.core.learner import Learner
 from lesson7_lib.resnet_mnist import NormType
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch import nn
 from typing import Any
 
-__all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'small_encoder', 'UnetBlock', 'DynamicUnet', 'unet_learner', 'SelfAttention', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'MetricHistory', 'street_learner', 'score_streets', 'score_both_ways', 'pole_loss', 'score_poles']
+__all__ = ['street_experiments', 'icnr', 'PixelShuffle_ICNR', 'small_encoder', 'UnetBlock', 'DynamicUnet', 'unet_learner', 'SelfAttention', 'NoSkip', 'ResnetBlock', 'LateBlock', 'street_mask', 'street_data', 'street_learner', 'score_streets', 'score_poles']
 def icnr(x: Tensor, scale: int=2, init: Callable=...) -> Tensor: ...
 class PixelShuffle_ICNR(nn.Module):
     conv: Any
@@ -58,14 +57,8 @@ class LateBlock(UnetBlock):
     def forward(self, up_in: Tensor, s: Tensor) -> Tensor: ...
 def street_mask(fn: str | Path) -> Path: ...
 def street_data(source: str | Path, size: tuple[int, int] | None=None, bs: int=8, valid: str='val', tfms: tuple[list, list] | None=None) -> DataBunch: ...
-class MetricHistory(LearnerCallback):
-    order: int
-    values: list[float]
-    def __init__(self, learn: Learner) -> None: ...
-    def on_train_end(self) -> None: ...
 def street_learner(data: DataBunch, arch: Callable | str | nn.Module, weights: bool | str=False, learn_void: bool=True, bf16: bool=False, **kwargs: Any) -> Learner: ...
 def score_streets(learn: Learner, mirrored: bool=False) -> dict: ...
-def score_both_ways(learn: Learner) -> list[dict]: ...
 _resnet: Any
 _mobilenet: Any
 _lecture: Any
@@ -75,8 +68,8 @@ _today_resnet: Any
 _full_size: Any
 _small_unet: Any
 _small: Any
-def pole_loss(pred: Tensor, target: Tensor) -> Tensor: ...
 def score_poles(learn: Learner) -> dict: ...
+_pole_loss: Any
 _pole_net: Any
 _poles: Any
 street_experiments: Any

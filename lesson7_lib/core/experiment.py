@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['experiments', 'Stage', 'Experiment', 'register_experiments', 'find_experiments', 'find_experiment', 'train_stage',
-           'run_experiment', 'experiment_weights']
+           'run_experiment', 'experiment_weights', 'MetricHistory']
 
 # %% ../../nbs/core/17_experiment.ipynb #97510cc8
 import difflib
@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 
 import torch
 
+from .callback import LearnerCallback
 from .download import cache_dir
 from .env import set_seed
 from .hooks import num_params
@@ -246,3 +247,16 @@ def experiment_weights(
     address = experiment if isinstance(experiment, str) else experiment.address
     parts = [*address.split('/'), *([slug(stage)] if stage else []), f'seed{seed}']
     return (cache_dir() / 'models' / '_'.join(parts)).absolute()
+
+# %% ../../nbs/core/17_experiment.ipynb #mh000002
+class MetricHistory(LearnerCallback):
+    "Collects the first metric after each epoch, over all stages of a training."
+
+    order = 95  # behind the recorder
+
+    def __init__(self, learn: 'Learner'):
+        super().__init__(learn)
+        self.values: list[float] = []
+
+    def on_train_end(self) -> None:
+        self.values += [float(o[0]) for o in self.learn.recorder.metrics]

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from lesson7_lib.core.callback import LearnerCallback
 from lesson7_lib.core.learner import Learner
 from pathlib import Path
 from typing import Any
 
-__all__ = ['experiments', 'Stage', 'Experiment', 'register_experiments', 'find_experiments', 'find_experiment', 'train_stage', 'run_experiment', 'experiment_weights']
+__all__ = ['experiments', 'Stage', 'Experiment', 'register_experiments', 'find_experiments', 'find_experiment', 'train_stage', 'run_experiment', 'experiment_weights', 'MetricHistory']
 @dataclass(frozen=True)
 class Stage:
     epochs: int = 1
@@ -55,3 +56,8 @@ def _record(experiment: Experiment, stage: str, seed: int, score: Mapping[str, A
 def _shorter(stages: tuple[Stage, ...], epochs: Iterable[int] | None) -> tuple[Stage, ...]: ...
 def run_experiment(experiment: Experiment, seed: int=42, epochs: Iterable[int] | None=None, path: str | Path | None=None, silent: bool=True, save: bool=False) -> list[dict]: ...
 def experiment_weights(experiment: Experiment | str, stage: str='', seed: int=42) -> Path: ...
+class MetricHistory(LearnerCallback):
+    order: int
+    values: list[float]
+    def __init__(self, learn: 'Learner') -> None: ...
+    def on_train_end(self) -> None: ...
