@@ -78,7 +78,7 @@ def five_splits(
         for name, method in methods.items():
             start = time.process_time()
             found = method(list(words[train]), positive[train], list(words[valid]))
-            scores[name][valid] = found / np.std(found)  # so that the methods' scores can be added
+            scores[name][valid] = found / (np.std(found) or 1)  # so that the methods' scores can be added
             seconds[name] += time.process_time() - start
     return SimpleNamespace(positive=positive, part=part, scores=scores, seconds=seconds)
 
@@ -182,7 +182,7 @@ def network_splits(
     lm, nh = None, kwargs.get('nh', 64)
     if lm_epochs:
         plain = TextList.from_df(dict(text=[str(o) for o in texts.items]))
-        lm = language_learner(TextLMDataBunch.from_list(plain, 0.02, 0, bs=32, bptt=50), nh=nh, silent=True)
+        lm = language_learner(TextLMDataBunch.from_list(plain, 0.02, 0, bptt=50), nh=nh, silent=True)
         lm.fit_one_cycle(lm_epochs, 1e-2)
     return five_splits(texts, dict(counting, network=partial(network_scores, lm=lm, **kwargs)), n)
 
