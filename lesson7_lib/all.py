@@ -33,6 +33,7 @@ from torch import Tensor, optim, tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import models
 
+import lesson7_lib.text.reviews  # noqa: F401  (it registers experiments)
 from .core.architecture import build_model, model_architecture, register
 from lesson7_lib.core.callback import (
     Accumulate,

@@ -6,7 +6,7 @@
 __all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2',
            'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right',
            'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data',
-           'model_of_2018', 'number_learner', 'number_score', 'reviews_data', 'Tagger', 'NumberClassifier']
+           'model_of_2018', 'number_learner', 'number_score']
 
 # %% ../nbs/05_human_numbers_rnn.ipynb #b723395a
 import math
@@ -33,8 +33,7 @@ from .synth.numbers import number_words
 from .text.attention import CausalTransformer, RandomWindows
 from .text.evaluate import ResetState, word_probabilities
 from .text.generation import generate, hidden_state, reset_state, set_hidden_state
-from .text.language import count_reviews, count_score, pool_steps, reviews_learner, reviews_score
-from .text.recurrent import StatefulModel, encode_long
+from .text.recurrent import StatefulModel
 from .text.text_batches import TextLMDataBunch, batchify
 from .text.text_list import TextList
 from .text.tokens import Vocab
@@ -411,13 +410,6 @@ def number_score(
         edges_said=[n for n, steps in edges.items() if all(right == said for right, said, _ in steps)],
     )
 
-# %% ../nbs/05_human_numbers_rnn.ipynb #a838b027
-def reviews_data(
-    where: str | Path,  # a URL or a folder with `texts.csv`
-) -> TextList:  # not yet split
-    "Film reviews with their labels."
-    return TextList.from_csv(data_path(where), 'texts.csv')
-
 # %% ../nbs/05_human_numbers_rnn.ipynb #69bc502c
 _short, _every_word, _state, _gated = Stage(6, 1e-4), Stage(10, 1e-4, pct_start=0.1), Stage(20, 3e-3), Stage(10, 1e-2)
 _three_words = partial(numbers_data, bptt=3, max_len=0, p_bptt=1.0)
@@ -448,19 +440,6 @@ def _row(name, cls, stage, lecture, data=numbers_data, **settings):
 
 _stateful = (3, Model3, _state, 0.542400), (4, Model4, _state, 0.577197), (5, Model5, _gated, 0.755460)
 _repairs = {'axis': dict(as_typed=False), 'reset': dict(reset=True), 'start-values': dict(of_2018=False)}
-_reader = Experiment(
-    lesson='05',
-    name='reader',
-    url=URLs.IMDB_SAMPLE,
-    data=reviews_data,
-    model=partial(reviews_learner, max_len=300),
-    stages=(Stage(6, 5e-3, options=dict(wd=0.1)),),
-    score=reviews_score,
-    metric='imdb accuracy',
-    unit='%',
-    seeds=(0, 1, 2),
-    note='a recurrent network reads the last 300 words',
-)
 _long, _three = (Stage(60, 3e-3, pct_start=0.1),), (42, 43, 44)
 _renamed = partial(today_learner, word_p=0.1, rename=0.4, round_share=0.3)
 _counting = _today.but('counting', model=_renamed, stages=_long, seeds=_three, note='renamed words, more round numbers')
@@ -504,53 +483,5 @@ number_experiments = register_experiments(
         _counting.but(
             'counting-any-window', model=partial(_counting.model, round_share=0.0), note='windows from anywhere'
         ),
-        _reader.but('bag-of-words', model=count_reviews, stages=(), score=count_score, note='counted words'),
-        _reader.but('embeddings', model=partial(reviews_learner, order=False), note='pooled embeddings'),
-        _reader,
-        _reader.but('reader-pretrained', model=partial(_reader.model, lm_epochs=1), note='first a language model'),
     ]
 )
-
-# %% ../nbs/05_human_numbers_rnn.ipynb #54311fd1
-class Tagger(nn.Module):
-    "A label for every word, read in one direction or both."
-
-    def __init__(
-        self,
-        nv: int,  # words in the vocabulary
-        nc: int,  # labels
-        nh: int = 64,  # hidden activations
-        both: bool = False,  # a second RNN that reads backwards?
-    ) -> None:
-        super().__init__()
-        self.i_h = nn.Embedding(nv, nh)
-        self.rnn = nn.GRU(nh, nh, bidirectional=both)
-        self.h_o = nn.Linear(nh * (1 + both), nc)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.h_o(self.rnn(self.i_h(x))[0])
-
-# %% ../nbs/05_human_numbers_rnn.ipynb #7fb2cb19
-class NumberClassifier(nn.Module):
-    "The body of a language model with a new head, for batches of texts of different length."
-
-    def __init__(
-        self,
-        body: nn.Module,  # `Model4`, `Model5`, or another model with `encode` and `reset`
-        nc: int,  # classes
-        pad: int = 1,  # id of the padding
-        bptt: int = 70,  # rows that are read at once
-    ) -> None:
-        super().__init__()
-        self.body = body
-        self.pad = pad
-        self.bptt = bptt
-        self.head = nn.Sequential(nn.Linear(3 * body.nh, body.nh), nn.ReLU(), nn.Linear(body.nh, nc))
-
-    def forward(
-        self,
-        x: Tensor,  # ids, (texts, words), padded at the end
-    ) -> Tensor:  # scores, (texts, classes)
-        x = x.t()
-        lens = (x != self.pad).sum(0).clamp(min=1)
-        return self.head(pool_steps(encode_long(self.body, x, self.bptt, max_len=len(x)), lens))

@@ -3,14 +3,13 @@ from collections.abc import Callable
 from lesson7_lib.core.learner import Learner
 from lesson7_lib.text.recurrent import StatefulModel
 from lesson7_lib.text.text_batches import TextLMDataBunch
-from lesson7_lib.text.text_list import TextList
 from lesson7_lib.text.tokens import Vocab
 from pathlib import Path
 from torch import Tensor
 from torch import nn
 from typing import Any
 
-__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score', 'reviews_data', 'Tagger', 'NumberClassifier']
+__all__ = ['number_places', 'number_edges', 'number_experiments', 'lookup_accuracy', 'Model0', 'Model1', 'Model2', 'BatchNorm1dFlat', 'Model3', 'Model4', 'Model5', 'word_places', 'predict_words', 'share_right', 'place_accuracy', 'today_learner', 'count_on', 'next_number', 'round_numbers', 'numbers_data', 'model_of_2018', 'number_learner', 'number_score']
 def lookup_accuracy(train: Tensor, valid: Tensor, k: int=3) -> float: ...
 class Model0(nn.Module):
     i_h: Any
@@ -72,7 +71,6 @@ def model_of_2018(cls: Callable[..., nn.Module], **kwargs: Any) -> nn.Module: ..
 def _last_word(f): ...
 def number_learner(data: TextLMDataBunch, cls: type[nn.Module], of_2018: bool=False, reset: bool=True, **kwargs: Any) -> Learner: ...
 def number_score(learn: Learner) -> dict[str, Any]: ...
-def reviews_data(where: str | Path) -> TextList: ...
 _short: Any
 _every_word: Any
 _state: Any
@@ -85,22 +83,8 @@ _typed: Any
 def _row(name, cls, stage, lecture, data=..., **settings): ...
 _stateful: Any
 _repairs: Any
-_reader: Any
 _long: Any
 _three: Any
 _renamed: Any
 _counting: Any
 number_experiments: Any
-class Tagger(nn.Module):
-    i_h: Any
-    rnn: Any
-    h_o: Any
-    def __init__(self, nv: int, nc: int, nh: int=64, both: bool=False) -> None: ...
-    def forward(self, x: Tensor) -> Tensor: ...
-class NumberClassifier(nn.Module):
-    body: nn.Module
-    pad: int
-    bptt: int
-    head: Any
-    def __init__(self, body: nn.Module, nc: int, pad: int=1, bptt: int=70) -> None: ...
-    def forward(self, x: Tensor) -> Tensor: ...

@@ -30,6 +30,7 @@ from ..core.env import printable
 from ..core.experiment import find_experiments, run_experiment
 from ..core.results import load_result, save_result
 from ..core.table import Table, show_value
+from ..text import reviews
 
 # %% ../../nbs/apps/06_experiments.ipynb #d2480c84
 tables = (
@@ -38,6 +39,7 @@ tables = (
     crappify_gan,
     feature_loss,
     human_numbers_rnn,
+    reviews,
     wgan,
     char_rnn,
     cifar10_from_scratch,

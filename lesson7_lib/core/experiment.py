@@ -191,6 +191,12 @@ def _shorter(stages: tuple[Stage, ...], epochs: Iterable[int] | None) -> tuple[S
     return tuple(replace(s, epochs=n) for s, n in zip(stages, epochs))
 
 # %% ../../nbs/core/17_experiment.ipynb #b4e379f1
+def _scores(experiment: Experiment, learn: 'Learner') -> list[Mapping[str, Any]]:
+    "The scores of a learner, one or several, as a list."
+    scores = experiment.score(learn)
+    return scores if isinstance(scores, list) else [scores]
+
+
 def run_experiment(
     experiment: Experiment,  # what to run
     seed: int = 42,  # for weights, order, augmentation
@@ -228,13 +234,11 @@ def run_experiment(
             continue
         facts = dict(epochs=done, params=params, seconds=clock.seconds, cpu_seconds=round(clock.cpu_seconds, 1))
         facts.update(history=list(history), threads=torch.get_num_threads())
-        scores = experiment.score(learn)
-        for score in scores if isinstance(scores, list) else [scores]:
-            records.append(_record(experiment, stage.name, seed, score, **facts))
+        records += [_record(experiment, stage.name, seed, o, **facts) for o in _scores(experiment, learn)]
         if save:
             learn.save(experiment_weights(experiment, stage.name, seed), with_opt=False)
     if not stages:
-        records.append(_record(experiment, '', seed, experiment.score(learn), params=params))
+        records += [_record(experiment, '', seed, o, params=params) for o in _scores(experiment, learn)]
     return records
 
 
