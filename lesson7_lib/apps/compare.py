@@ -107,7 +107,8 @@ main,header{max-width:80rem;margin:0 auto;padding:1rem clamp(.75rem,3vw,2rem)}
 h1{margin:.5rem 0}h2{font-size:1.25rem;margin:0;overflow-wrap:anywhere}p{margin:.25rem 0 .75rem;color:var(--soft)}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:clamp(.75rem,2vw,1.5rem);
 margin:0 0 1.5rem}
-figure{margin:0 0 1rem;--cut:50%}figure:last-child{margin:0}
+.pair{display:flex;flex-wrap:wrap;gap:1rem 1.5rem;align-items:flex-start}
+figure{margin:0;width:100%;--cut:50%}
 .view{position:relative;width:fit-content;max-width:100%;overflow:hidden;cursor:ew-resize;touch-action:pan-y;
 user-select:none}
 .view img{display:block;max-width:100%;height:auto}
@@ -154,7 +155,7 @@ def _slider(pair: tuple[bytes, bytes], size: tuple[int, int], what: str, caption
         f'<img class="before" src="{before}" alt="{name}, before" {form}><span class="bar"></span>'
         '<span class="tag old">before</span><span class="tag new">restored</span></div>'
     )
-    style = f'max-width:{size[0]}px;--height:{size[1]}px'
+    style = f'max-width:max(16rem,{size[0]}px);--height:{size[1]}px'  # a tiny picture has a slider that can be moved
     slider = f'<input type="range" min="0" max="100" value="50" aria-label="{name}: how much is shown as it was">'
     return f'<figure style="{style}">{view}{slider}<figcaption>{escape(caption)}</figcaption></figure>'
 
@@ -170,7 +171,7 @@ def comparison_html(
         x, y, right, lower = o.place
         caption = f'At 100 %, the place that changed most: {right - x} × {lower - y} pixels from ({x}, {y}).'
         parts.append(_slider(o.detail, (right - x, lower - y), f'Detail of {o.name}', caption, 'detail'))
-    return f'<section><h2>{escape(o.name)}</h2><p>{pixels}</p>{"".join(parts)}</section>'
+    return f'<section><h2>{escape(o.name)}</h2><p>{pixels}</p><div class="pair">{"".join(parts)}</div></section>'
 
 
 def comparison_page(

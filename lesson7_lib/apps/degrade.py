@@ -7,6 +7,7 @@ __all__ = ['degradation_names', 'parse_degradation', 'crappify_main']
 
 # %% ../../nbs/apps/00_degrade.ipynb #9242e3bc
 import argparse
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ degradation_names: dict[str, type[Degradation]] = dict(
 
 
 _whole_numbers = ('shrink', 'jpeg', 'scratches', 'dust', 'boxes')
+_limits = dict(shrink=(1, math.inf), jpeg=(1, 100), noise=(0, 255))  # smallest and largest number that means something
 
 
 def _number(o: str) -> float:
@@ -64,8 +66,11 @@ def parse_degradation(
     lo, hi = found.groups()
     if name in _whole_numbers and '.' in val.replace('..', ''):
         raise ValueError(f"'{text}': expected whole numbers, such as {name}=10 or {name}=10..70")
-    if name in ('shrink', 'jpeg') and _number(lo) < 1:
-        raise ValueError(f"'{text}': the smallest number for {name} is 1")
+    least, most = _limits.get(name, (0, math.inf))
+    if _number(lo) < least:
+        raise ValueError(f"'{text}': the smallest number for {name} is {least}")
+    if _number(hi or lo) > most:
+        raise ValueError(f"'{text}': the largest number for {name} is {most}")
     if hi is None:
         return degradation_names[name](_number(lo))
     if _number(lo) > _number(hi):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../../nbs/apps/09_restore_command.ipynb #d073769a
+_models = 'photo, x2, old'
 _presets = dict(jpeg='photo, full strength', noise='photo, strength 0.85: a little grain stays', old_photo='old')
 _epilog = '''
 what people mostly want:
@@ -36,7 +37,7 @@ def restore_options(
     )
     p.add_argument('paths', nargs='+', metavar='PHOTO', help='files, or folders (with the folders inside)')
     what = p.add_argument_group('what is done')
-    what.add_argument('--model', metavar='NAME', help='photo (default), x2, old, colour, or a folder of your own')
+    what.add_argument('--model', metavar='NAME', help=f'{_models} (photo), or a folder of your own')
     what.add_argument('--strength', type=float, help='0: as it was, 1: all that the model changes (1)')
     what.add_argument('--outscale', type=float, metavar='FACTOR', help='size of the results, such as 2 or 0.5')
     what.add_argument('--enlarge', type=float, default=1, metavar='FACTOR', help='enlarge before the model sees it (1)')
