@@ -276,8 +276,9 @@ from lesson7_lib.transfer_cam import (
     vision_learner,
 )
 from .wgan import basic_critic, basic_generator, gan_noise, generate_images
+from .apps.compare import write_comparison
 from .apps.panels import CrappifyPanel, PredictionPanel, stepper
-from .apps.restore import restore, restore_files
+from .apps.restore import restore, restore_files, restore_presets
 from .apps.train_restorer import train_restorer
 
 # %% ../nbs/99_all.ipynb #378aec28
@@ -600,6 +601,8 @@ __all__ = [
     'exp_rmspe',
     'restore',
     'restore_files',
+    'restore_presets',
+    'write_comparison',
     'train_restorer',
     'PredictionPanel',
     'CrappifyPanel',

@@ -28,10 +28,11 @@ from .degrade import parse_degradation
 from .restore import check_device
 from ..core.budget import RoundNotes, measure_step, rounds_of, said_time
 from ..core.download import NotAvailableError, URLs, find_weights
-from ..core.env import preserve_rng, printable, set_seed
+from ..core.env import preserve_rng, printable, set_seed, versions
 from ..core.files import atomic_write, user_path
 from ..core.hooks import num_params
 from ..core.learner import Learner
+from ..core.results import command_line
 from ..data import untar_data
 from ..feature_loss import LossMetrics, light_learner, photo_data, restoration_loss
 from ..unet import small_encoder
@@ -459,6 +460,10 @@ def _finish(
         seconds=place.seconds(),
         failed=[[str(p), why] for p, why in failed],
         skipped=skipped,
+        step_seconds=plan['step_seconds'],
+        command=command_line(),
+        date=time.strftime('%Y-%m-%d'),
+        versions=versions(),
     )
     with atomic_write(place.out / 'report.json', 'w') as f:
         json.dump(res, f, indent=1)
