@@ -5,6 +5,7 @@ from typing import Any
 import argparse
 
 __all__ = ['restore_options', 'plain_warnings', 'run_restore', 'restore_main']
+_models: str
 _presets: Any
 _epilog: str
 def restore_options(args: list[str] | None=None) -> argparse.Namespace: ...
