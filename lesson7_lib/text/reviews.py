@@ -104,7 +104,7 @@ def _is_positive(texts: TextList, positive: str, n: int) -> np.ndarray:
     if 'label' not in texts.table:
         raise ValueError(f"The reviews have no column 'label'. Their columns are {list(texts.table)}.")
     check_present(texts.table['label'], 'labels', texts.rows)
-    count = Counter(map(str, texts.table['label']))
+    positive, count = str(positive), Counter(map(str, texts.table['label']))
     if len(count) != 2 or positive not in count:
         raise ValueError(
             f'The labels are {dict(count.most_common(5))}: expected two, one of them {positive!r}. '
@@ -112,7 +112,7 @@ def _is_positive(texts: TextList, positive: str, n: int) -> np.ndarray:
         )
     if not isinstance(n, int) or not 2 <= n <= min(count.values()):
         raise ValueError(
-            f'n={n!r}: give a whole number of parts from 2 on, at most one a review of each label: {dict(count)}.'
+            f'n={n!r}: give a whole number of parts, from 2 to the reviews of the rarer label: {dict(count)}.'
         )
     return np.array([str(o) == positive for o in texts.table['label']])
 
