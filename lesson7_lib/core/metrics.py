@@ -85,6 +85,8 @@ def forward(
         y = y.to(x.dtype)
     elif not y.is_floating_point():
         y = y.long()
+    if any(o.device != x.device for o in self.func.buffers()):  # weights of classes
+        self.func.to(x.device)
     return self.func(x, y)
 
 # %% ../../nbs/core/07_metrics.ipynb #038c6dbe
