@@ -204,7 +204,7 @@ def evaluate_masks(
             seen = F.interpolate(xb, size, mode='bilinear', antialias=True) if size else xb
             scores = model(seen).float()
             if mirrored:
-                scores += model(seen.flip(-1)).float().flip(-1)
+                scores = scores + model(seen.flip(-1)).float().flip(-1)
             scores = F.interpolate(scores, yb.shape[-2:], mode='bilinear')
             accuracy.update(scores, yb)
             iou.update(scores, yb)
