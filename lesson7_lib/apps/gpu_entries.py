@@ -66,14 +66,10 @@ def in_tiny(
 
 # %% ../../nbs/apps/04_gpu_entries.ipynb #9a1f0009
 _digits = mnist_experiments['resnet'].but('resnet-gpu', seeds=(42,), note="the lecture's ResNet and its seconds")
+_grown = street_experiments['full-size'].stages
 _streets = street_experiments['today'].but(
     'full-size-gpu',
-    stages=(
-        Stage(2, slice(3e-3), 0.8, size=(90, 120)),
-        Stage(30, slice(3e-4, 3e-3), frozen=False),
-        Stage(20, slice(2e-4, 2e-3), size=(180, 240)),
-        Stage(16, slice(1e-4, 1e-3), size=(360, 480)),
-    ),
+    stages=(*_grown[:-1], replace(_grown[-1], epochs=16)),
     seeds=(42,),
     lecture=0.9415,
     note='full size in the end, Void left out of the loss',

@@ -21,6 +21,7 @@ class SuiteEntry:
     instead_of: str = ''
 def in_tiny(experiment: Experiment, url: str, *sizes: Any, critic: dict | None=None, **changes: Any) -> Experiment: ...
 _digits: Any
+_grown: Any
 _streets: Any
 _objects: Any
 _first: Any
