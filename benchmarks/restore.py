@@ -6,13 +6,13 @@ tells how to read the table."""
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from pairs import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -80,22 +80,16 @@ def row(model, megapixels, threads):
     return res
 
 
-def record(rows, threads, seconds):
+def record(rows, a, seconds):
     "The rows with their circumstances"
     from lesson7_lib.core.env import versions
 
-    info = Path('/proc/cpuinfo').read_text().splitlines()
     return dict(
         lesson='benchmark',
         metric='restore',
         value=sum(o['met'] for o in rows),
         unit=f'of {len(rows)} targets met',
-        date=time.strftime('%Y-%m-%d'),
-        device='cpu',
-        cpu=next((o.split(':', 1)[1].strip() for o in info if o.startswith('model name')), platform.processor()),
-        cores=os.cpu_count(),
-        threads=threads,
-        load_at_end=os.getloadavg()[0],
+        **machine(a),
         seconds=seconds,
         versions=versions(),
         command=' '.join(['python', 'benchmarks/restore.py', *sys.argv[1:]]),
@@ -124,7 +118,7 @@ def main():
                 flush=True,
             )
     fn = a.out / 'benchmark_restore.json'
-    fn.write_text(json.dumps(record(rows, a.threads, time.time() - start), indent=1) + '\n')
+    fn.write_text(json.dumps(record(rows, a, time.time() - start), indent=1) + '\n')
     print(f'Written: {fn.name}')
 
 
